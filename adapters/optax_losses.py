@@ -1,0 +1,47 @@
+"""optax.losses on JAX. Optax reduces nothing, so the mean and the sum are composed as its users compose them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from conformance.adapters.jax_nn import JaxPlumbing
+from conformance.targets.contract import composed
+
+
+class Optax(JaxPlumbing):
+    name = "optax"
+    requires = ("jax", "optax")
+
+    def __init__(self, device, mode):
+        super().__init__(device, mode)
+        import optax
+
+        self.optax = optax
+        self.losses = optax.losses
+
+    def environment(self):
+        return {"optax": self.optax.__version__, **super().environment()}
+
+    @composed("mean", "sum", "label_smoothing")
+    def cross_entropy(self, logits, target, *, reduction="mean", label_smoothing=0.0, axis=1):
+        axis = axis if logits.ndim > 1 else 0
+        if self.jnp.issubdtype(target.dtype, self.jnp.integer) and label_smoothing:
+            target = self.jax.nn.one_hot(target, logits.shape[axis], dtype=logits.dtype, axis=axis)
+        if self.jnp.issubdtype(target.dtype, self.jnp.integer):
+            loss = self.call(self.losses.softmax_cross_entropy_with_integer_labels, logits, target, axis=axis)
+        else:
+            # smooth_labels counts the classes on the last axis, so the class axis goes there.
+            logits, target = self.jnp.moveaxis(logits, axis, -1), self.jnp.moveaxis(target, axis, -1)
+            if label_smoothing:
+                target = self.losses.smooth_labels(target, label_smoothing)
+            loss = self.call(self.losses.softmax_cross_entropy, logits, target)
+        return self.reduce(loss, reduction)
+
+    @composed("mean", "sum")
+    def binary_cross_entropy_with_logits(self, logits, target, *, reduction="mean"):
+        return self.reduce(self.call(self.losses.sigmoid_binary_cross_entropy, logits, target), reduction)
+
+    @composed
+    def kl_div(self, log_probs, target, *, reduction: Literal["sum", "batchmean"] = "batchmean", log_target=False):
+        function = self.losses.kl_divergence_with_log_targets if log_target else self.losses.kl_divergence
+        return self.reduce(self.call(function, log_probs, target), "mean" if reduction == "batchmean" else "sum")

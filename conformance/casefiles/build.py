@@ -1,0 +1,190 @@
+"""From a validated model to a `Case`, with the checks that need more than one key: shapes, ranges, printed values."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+
+from conformance.casefiles.case import Case
+from conformance.casefiles.schema import CommonCase, array
+from conformance.losses import Array, Loss
+
+Fault = tuple[list[Any], str]
+"""Path inside the case, and what is wrong there."""
+
+_CLASS_TARGET = ("cross_entropy", "nll_loss")
+_CLASS_WEIGHT = _CLASS_TARGET
+_PROBABILITIES = ("binary_cross_entropy", "entropy", "self_information")
+
+
+def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, list[Fault]]:
+    """The case, or None and what is impossible about it."""
+    given = model.model_dump()
+    inputs = {name: given[name] for name in loss.inputs}
+    options = {
+        name: _float_array(x) if isinstance(x, np.ndarray) else x
+        for name, x in given["options"].items()
+        if name in model.options.model_fields_set and x is not None  # type: ignore[attr-defined]
+    }
+    if "reduction" in loss.options:
+        options.setdefault("reduction", loss.options["reduction"].default)
+    _set_dtypes(loss, inputs, model.target_dtype)
+    faults = _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
+    faults += _layout_faults(loss, model)
+    if faults:
+        return None, faults
+    case = Case(
+        name=model.id,
+        loss=loss,
+        inputs=inputs,
+        options=options,
+        title=model.title,
+        why=model.why,
+        source=model.source,
+        printed=_plain(model.printed),
+        expected=model.expected,
+        steps={name: _plain(step) for name, step in model.steps.items()},
+        convention=model.convention,
+        outcomes=model.outcomes,
+        dtypes=tuple(dict.fromkeys(model.dtypes)),
+        grad=model.grad,
+        cotangent=None if model.cotangent is None else _float_array(model.cotangent),
+        layout=model.layout,
+        tags=tuple(model.tags),
+        where=where,
+    )
+    faults = _outcome_faults(case)
+    return (None if faults else case), faults
+
+
+def _may_be_wrong(model: CommonCase) -> bool:
+    """A case that expects an error, or observes a convention, may hold what would be a mistake elsewhere."""
+    return model.convention is not None or isinstance(model.expected, str)
+
+
+def _set_dtypes(loss: Loss, inputs: dict[str, Array], target_dtype: str | None) -> None:
+    for name, x in inputs.items():
+        if name == "target" and loss.name in _CLASS_TARGET and x.dtype.kind == "i":
+            inputs[name] = x.astype(target_dtype or "int64")
+        else:
+            inputs[name] = _float_array(x)
+
+
+def _float_array(x: Array) -> Array:
+    return np.asarray(x, dtype=np.float64)
+
+
+def _input_faults(loss: Loss, inputs: dict[str, Array], options: dict[str, Any], lenient: bool) -> list[Fault]:
+    first = inputs[loss.wrt]
+    if loss.name in _CLASS_TARGET:
+        faults = _class_faults(loss, first, inputs["target"], options, lenient)
+    else:
+        faults = _axis_faults(first, options.get("axis"))
+        faults += _same_shape_faults(loss, inputs)
+        for name in ("weight", "pos_weight"):
+            if name in options and not _broadcasts(options[name].shape, first.shape):
+                message = f"shape {options[name].shape} does not broadcast to {loss.wrt}'s {first.shape}"
+                faults.append((["options", name], message))
+    if loss.name in _PROBABILITIES and not lenient and np.any((first < 0) | (first > 1)):
+        faults.append(([loss.wrt], "a probability lies outside [0, 1]"))
+    return faults
+
+
+def _same_shape_faults(loss: Loss, inputs: dict[str, Array]) -> list[Fault]:
+    first = inputs[loss.wrt]
+    return [
+        ([name], f"shape {x.shape} differs from {loss.wrt}'s {first.shape}")
+        for name, x in inputs.items()
+        if x.shape != first.shape
+    ]
+
+
+def _axis_faults(first: Array, axis: int | None) -> list[Fault]:
+    if first.ndim == 0 and axis is not None:
+        return [(["options", "axis"], "the input has no axes")]
+    if axis is not None and not -first.ndim <= axis < first.ndim:
+        return [(["options", "axis"], f"axis {axis} is out of range for an input of {first.ndim} axes")]
+    return []
+
+
+def _class_faults(loss: Loss, logits: Array, target: Array, options: dict[str, Any], lenient: bool) -> list[Fault]:
+    if logits.ndim == 0:
+        return [([loss.wrt], "a class axis is needed; a single number has none")]
+    faults = _axis_faults(logits, options.get("axis"))
+    if faults:
+        return faults
+    axis = (options.get("axis", 1) if logits.ndim > 1 else 0) % logits.ndim
+    classes = logits.shape[axis]
+    rows = logits.shape[:axis] + logits.shape[axis + 1 :]
+    if target.dtype.kind == "f":
+        if loss.name == "nll_loss":
+            return [(["target"], "class indices are needed here, all of them integers")]
+        if target.shape != logits.shape:
+            faults.append((["target"], f"probability target of shape {target.shape}, but logits of {logits.shape}"))
+    elif target.shape != rows:
+        hint = "; write 1.0 instead of 1 for probabilities" if target.shape == logits.shape else ""
+        faults.append((["target"], f"class indices of shape {target.shape}, but {rows} are needed{hint}"))
+    elif not lenient:
+        bad = target[((target < 0) | (target >= classes)) & (target != options.get("ignore_index", -100))]
+        if bad.size:
+            message = f"label {bad.flat[0]} is out of range for {classes} classes"
+            faults.append((["target"], f"{message}; say `expected: error` if that is the point"))
+    weight = options.get("weight")
+    if weight is not None and weight.shape != (classes,):
+        faults.append((["options", "weight"], f"shape {weight.shape}, but there are {classes} classes"))
+    return faults
+
+
+def _layout_faults(loss: Loss, model: CommonCase) -> list[Fault]:
+    return [
+        (["layout", name], f"unknown input; {loss.name} has {', '.join(loss.inputs)}")
+        for name in model.layout
+        if name not in loss.inputs
+    ]
+
+
+def _outcome_faults(case: Case) -> list[Fault]:
+    """Faults of what must come out, which need the shape of the value."""
+    faults: list[Fault] = []
+    if bool(case.convention) != bool(case.outcomes):
+        faults.append((["convention"], "convention and outcomes go together"))
+    results = {"expected": case.expected, **{f"outcomes.{k}": v for k, v in case.outcomes.items()}}
+    try:
+        results["printed"] = None if case.printed is None else array(case.printed)
+    except ValueError as error:
+        faults.append((["printed"], str(error)))
+    checked = [(path, x) for path, x in results.items() if isinstance(x, np.ndarray)]
+    if case.cotangent is not None:
+        checked.append(("cotangent", case.cotangent))
+    if case.raises or not checked:
+        return faults
+    shape = case.output_shape
+    for path, x in checked:
+        if x.shape != shape:
+            faults.append((path.split("."), f"shape {x.shape}, but the value has {shape}"))
+    return faults
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
+
+
+def _plain(value: Any) -> Any:
+    """Published numbers keep their digits: text stays text."""
+    if isinstance(value, list):
+        return [_plain(x) for x in value]
+    return value
+
+
+def half_last_digit(printed: Any) -> float:
+    """Half a unit of the last printed digit of a number, written as such or as digits in quotes."""
+    try:
+        exponent = Decimal(str(printed)).as_tuple().exponent
+    except InvalidOperation:
+        raise ValueError(f"{printed!r} is not a printed number") from None
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0

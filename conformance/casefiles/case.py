@@ -1,0 +1,120 @@
+"""A case as the rest of the suite sees it, and what a framework is given of it in one dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from conformance.losses import FORMATS, LOSSES, Array, Loss
+
+OUTPUTS = ("value", "gradient")
+_UPSTREAM = (1.5, -0.5, 2.0, 0.75, -1.25, 0.25, 3.0)
+"""Default upstream gradient, repeated: exact in every dtype, never 1, its length prime to the usual shapes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One input of one loss with its options, what must come out, why it exists and where it is from."""
+
+    name: str
+    loss: Loss
+    inputs: Mapping[str, Array]
+    options: Mapping[str, Any]
+    title: str = ""
+    why: str = ""
+    source: str = ""
+    printed: Any = None
+    expected: Any = None
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    convention: str | None = None
+    outcomes: Mapping[str, Any] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = tuple(FORMATS)
+    grad: bool = True
+    cotangent: Array | None = None
+    layout: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    where: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.loss.name}/{self.name}"
+
+    @property
+    def raises(self) -> bool:
+        """Whether the framework must refuse these inputs."""
+        return isinstance(self.expected, str)
+
+    @cached_property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the loss's value."""
+        return np.shape(self.loss.evaluate(np.asarray, self.inputs, self.options))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What is tried: the value, and the gradient unless there is none to ask for."""
+        return OUTPUTS if self.grad and not self.raises and not self.convention else ("value",)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a framework is asked: a case in a dtype, for its value or its gradient. Arrays are in that dtype."""
+
+    case: Case
+    dtype: str
+    output: str
+    inputs: Mapping[str, Array]
+    options: Mapping[str, Any]
+    cotangent: Array | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.case.id, self.dtype, self.output
+
+    def trial_id(self, target: str) -> str:
+        """`cross_entropy/worked_example[torch:cpu:eager-float32]`, with `-gradient` behind the dtype of a gradient."""
+        suffix = "" if self.output == "value" else "-gradient"
+        return f"{self.case.id}[{target}-{self.dtype}{suffix}]"
+
+    @cached_property
+    def exact(self) -> tuple[dict[str, Array], dict[str, Any], Array | None]:
+        """Inputs, options and upstream gradient as float64: the exact values that the framework saw."""
+        inputs = {name: widen(x) for name, x in self.inputs.items()}
+        options = {name: widen(x) if isinstance(x, np.ndarray) else x for name, x in self.options.items()}
+        return inputs, options, None if self.cotangent is None else widen(self.cotangent)
+
+
+def ask(case: Case, dtype: str, output: str) -> Question:
+    """The question with every floating-point array rounded to `dtype`, so that the reference sees what the framework
+    sees."""
+    inputs = {name: _narrow(x, dtype) for name, x in case.inputs.items()}
+    options = {name: _narrow(x, dtype) if isinstance(x, np.ndarray) else x for name, x in case.options.items()}
+    cotangent = None
+    if output == "gradient":
+        given = case.cotangent
+        cotangent = _narrow(np.resize(_UPSTREAM, case.output_shape) if given is None else given, dtype)
+    return Question(case, dtype, output, inputs, options, cotangent)
+
+
+def questions(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> list[Question]:
+    """Every question of the cases, in order; `dtypes` narrows them to some."""
+    return [
+        ask(case, dtype, output)
+        for case in cases
+        for dtype in case.dtypes
+        if dtypes is None or dtype in dtypes
+        for output in case.outputs
+    ]
+
+
+def widen(x: Array) -> Array:
+    """A floating-point array as float64; integers as they are."""
+    return x if x.dtype.kind in "iub" else x.astype(np.float64)
+
+
+def _narrow(x: Array, dtype: str) -> Array:
+    with np.errstate(over="ignore"):
+        return x if x.dtype.kind in "iub" else x.astype(FORMATS[dtype].dtype)

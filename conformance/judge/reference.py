@@ -1,0 +1,38 @@
+"""What a question's answer must be, and how far a careful implementation may be from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.casefiles.case import Question
+from conformance.judge.exact import exact
+from conformance.losses import Array, bounds
+
+_REFERENCE_SLACK = 1 + 2.0**-20
+"""The float64 reference of a narrower dtype is itself in error by at most the same bound with 2**-53 for the dtype's
+unit roundoff: at most 2**-29 of the bound times the ratio of the published constants (3/2). Balls need none of it."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The exact value as `value + remainder`, and per element the pass line and the sharp grade."""
+
+    value: Array
+    remainder: Array
+    bound: Array
+    sharp: Array
+
+
+def reference(question: Question) -> Reference:
+    """Reference and bounds at exactly the inputs that the framework sees; float64 by ball arithmetic."""
+    inputs, options, cotangent = question.exact
+    loss = question.case.loss
+    derived = bounds(loss, question.dtype, inputs, options, cotangent)
+    value, remainder = derived.value, np.zeros_like(derived.value)
+    if question.dtype == "float64":
+        certified, rest = exact(loss, inputs, options, cotangent)
+        enclosed = np.isfinite(certified)
+        value, remainder = np.where(enclosed, certified, value), np.where(enclosed, rest, 0.0)
+    return Reference(value, remainder, derived.bound * _REFERENCE_SLACK, derived.sharp * _REFERENCE_SLACK)

@@ -1,0 +1,117 @@
+"""What the loss formulas need beyond numpy's operators, for each arithmetic a formula is evaluated in.
+
+A loss is written once, with operators, `np.exp`, `np.log`, `np.log1p` and the functions below. It is evaluated with
+
+* arrays of a dtype: an implementation of its own, which the `numpy` target runs (16-bit sums in float32);
+* float64 arrays: the reference for the narrower dtypes;
+* object arrays of balls (python-flint's `arb`): the certified reference for float64;
+* `Rounded`: the error bound.
+
+Selections (where, pick, move an axis) round nothing in any of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from conformance.losses.formats import Array
+from conformance.losses.rounded import Rounded
+
+Number = Any
+"""A numpy array of a dtype, an object array of balls, or a `Rounded`."""
+
+
+def total(x: Number, axis: Any = None, *, keepdims: bool = False) -> Number:
+    """Sum over `axis` (all axes when None), 16-bit types accumulated in float32 and stored in their own type."""
+    if isinstance(x, Rounded):
+        return x.total(axis, keepdims)
+    if x.dtype.itemsize == 2:
+        return x.sum(axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
+    return x.sum(axis, keepdims=keepdims)
+
+
+def quotient(numerator: Number, denominator: Number) -> Number:
+    """total(numerator) / denominator, where a 16-bit total is divided before it is stored.
+
+    `denominator` is a count or a total of the same arithmetic. The pass line grants three roundings more: a count
+    or its reciprocal stored in the dtype, and the division done term by term.
+    """
+    if isinstance(numerator, Rounded):
+        return (total(numerator) / denominator).roundings(2)
+    if numerator.dtype.itemsize == 2:
+        ratio = numerator.sum(dtype=np.float32) / np.asarray(denominator, dtype=np.float32)
+        return np.asarray(ratio).astype(numerator.dtype)
+    return total(numerator) / denominator
+
+
+def where(condition: Array, x: Number, y: Number) -> Number:
+    """Elements of `x` where `condition` holds, else of `y`; one of them may be a plain number."""
+    for chosen in (x, y):
+        if isinstance(chosen, Rounded):
+            (xv, xe), (yv, ye) = _pair(x), _pair(y)
+            return Rounded(np.where(condition, xv, yv), chosen.model, np.where(condition, xe, ye))
+    return np.where(condition, x, y)
+
+
+def either(x: Number, y: Number) -> Number:
+    """`x`, with the wider of the two bounds: `y` is the same quantity reached in another admissible way."""
+    if isinstance(x, Rounded):
+        assert isinstance(y, Rounded)
+        return Rounded(x.value, x.model, np.maximum(x.error, y.error))
+    return x
+
+
+def roundings(x: Number, count: int) -> Number:
+    """`x`, with `count` further roundings granted to its bound."""
+    return x.roundings(count) if isinstance(x, Rounded) else x
+
+
+def log_of_sum(rest: Number) -> Number:
+    """log(1 + rest) for rest >= 0, by log1p; see `Rounded.log_of_sum` for what the pass line allows."""
+    return rest.log_of_sum() if isinstance(rest, Rounded) else np.log1p(rest)
+
+
+def constant(mask: Array, like: Number) -> Number:
+    """The 0/1 array of `mask` in the arithmetic of `like`."""
+    if isinstance(like, Rounded):
+        return Rounded(mask, like.model)
+    return mask.astype(int).astype(object) if like.dtype == object else mask.astype(like.dtype)
+
+
+def largest(x: Number) -> Number:
+    """Maximum over the last axis, which is kept with length one."""
+    if isinstance(x, Rounded):
+        return x.map(lambda array: array.max(-1, keepdims=True))
+    return x.max(-1, keepdims=True)
+
+
+def first_largest(x: Number) -> Array:
+    """Mask of the first maximal element along the last axis."""
+    values = x.value if isinstance(x, Rounded) else x
+    return np.arange(values.shape[-1]) == values.argmax(-1)[..., None]
+
+
+def move_axis(x: Number, source: int, destination: int) -> Number:
+    if isinstance(x, Rounded):
+        return x.map(lambda array: np.moveaxis(array, source, destination))
+    return np.moveaxis(x, source, destination)
+
+
+def expand(x: Number) -> Number:
+    """`x` with a last axis of length one; a scalar stays as it is."""
+    if np.ndim(x.value if isinstance(x, Rounded) else x) == 0:
+        return x
+    return x[..., None]
+
+
+def is_float(x: Number) -> bool:
+    """Whether `x` holds numbers of the arithmetic rather than integer class indices."""
+    if isinstance(x, Rounded) or x.dtype == object:
+        return True
+    return bool(x.dtype.kind not in "iub")
+
+
+def _pair(x: Any) -> tuple[Any, Any]:
+    return (x.value, x.error) if isinstance(x, Rounded) else (x, 0.0)

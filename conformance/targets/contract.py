@@ -1,0 +1,114 @@
+"""What an adapter is: any class with this shape. This module needs the standard library and numpy only.
+
+    class Torch:
+        name = "torch"
+        def __init__(self, device, mode): ...            # imports the framework, here and nowhere else
+        def environment(self) -> dict[str, str]: ...     # versions, device really used, flags
+        def to_native(self, array): ...                  # numpy -> framework tensor, same dtype, same layout
+        def to_numpy(self, tensor): ...
+        def gradient(self, loss, inputs, wrt, cotangent): ...
+        def cross_entropy(self, logits, target, *, weight=None, reduction="mean"): ...
+
+Optional class attributes: `requires` (import names that must be installed), `devices` and `modes` (what a target may
+name, the default first). Methods are named as the losses; their options are keyword-only. What the signature lacks is
+unsupported. A `Literal` annotation narrows the values of an option.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import numpy as np
+
+try:
+    from ml_dtypes import bfloat16 as _bfloat16
+
+    BFLOAT16: np.dtype[Any] = np.dtype(_bfloat16)
+except ImportError:  # a worker may have numpy and the framework only
+    BFLOAT16 = np.dtype([("bfloat16", "<u2")])
+"""How a bfloat16 array looks in numpy: ml_dtypes' type where there is one, else two bytes in a structured type.
+
+Both are of kind "V" and both can be viewed as int16, which is all that an adapter needs."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def composed(*uses: Any) -> Any:
+    """Mark a loss that a user of the framework must compose by hand; reports show it as composed.
+
+    Plain `@composed` marks the method. `@composed("label_smoothing", "mean")` marks only its use with one of these
+    options, or with one of these values of an option.
+    """
+    if len(uses) == 1 and callable(uses[0]):
+        uses[0].composed = True
+        return uses[0]
+
+    def mark(method: Method) -> Method:
+        method.composed = frozenset(uses)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Unsupported(Exception):
+    """The adapter's signatures do not offer what a trial asks for."""
+
+
+class BoundLoss:
+    """An adapter's loss with the options of a trial: call it with the inputs, by position or by name.
+
+    `name` and `options` say what it is, for an adapter without automatic differentiation.
+    """
+
+    def __init__(self, method: Callable[..., Any], name: str, inputs: tuple[str, ...], options: Mapping[str, Any]):
+        self.method = method
+        self.name = name
+        self.inputs = inputs
+        self.options = dict(options)
+
+    @property
+    def composed(self) -> bool:
+        """Whether this use of the loss is composed by hand rather than offered by the framework."""
+        marked = getattr(self.method, "composed", False)
+        if isinstance(marked, bool):
+            return marked
+        said = {*self.options, *(x for x in self.options.values() if isinstance(x, str))}
+        return bool(marked & said)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        ordered = [*args, *(named[name] for name in self.inputs[len(args) :])]
+        return self.method(*ordered, **self.options)
+
+
+def bind(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping[str, Any]) -> BoundLoss:
+    """The adapter's method for `loss` with `options`. Raises `Unsupported` naming what its signature lacks."""
+    method = getattr(adapter, loss, None)
+    if method is None:
+        raise Unsupported(f"no method {loss}")
+    accepted = keyword_options(method)
+    passed = {}
+    for name, value in options.items():
+        parameter = accepted.get(name)
+        if parameter is not None:
+            _check_allowed(loss, parameter, value)
+            passed[name] = value
+        elif (name, value) != ("reduction", "none"):  # a method without reductions returns what "none" asks for
+            raise Unsupported(f"{loss} has no option {name}")
+    return BoundLoss(method, loss, inputs, passed)
+
+
+def keyword_options(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a method, with evaluated annotations where they can be."""
+    try:
+        signature = inspect.signature(method, eval_str=True)
+    except Exception:  # an annotation that names what is not there; the names are still good
+        signature = inspect.signature(method)
+    return {p.name: p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+
+def _check_allowed(loss: str, parameter: inspect.Parameter, value: Any) -> None:
+    if get_origin(parameter.annotation) is Literal and value not in get_args(parameter.annotation):
+        allowed = ", ".join(repr(a) for a in get_args(parameter.annotation))
+        raise Unsupported(f"{loss} offers {parameter.name} only as {allowed}, not {value!r}")

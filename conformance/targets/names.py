@@ -1,0 +1,167 @@
+"""Target names, `adapter[:device[:mode]]`, and the adapters that they may name.
+
+Adapters come from three places, the later winning: the `adapters` folder of the suite, the entry-point group
+`conformance.adapters` of installed packages, and files named on the command line.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from conformance.errors import TargetError
+from conformance.losses import LOSSES
+from conformance.targets.contract import keyword_options
+from conformance.targets.worker import describe, load_class
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter class by name and `location` (`module:Class` or `file.py:Class`). `deviations` is the list that
+    lies beside it, if there is one."""
+
+    name: str
+    location: str
+    requires: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    deviations: Path | None = None
+
+    def missing(self) -> list[str]:
+        """Packages that it requires and that are not installed here."""
+        return [name for name in self.requires if find_spec(name) is None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """An adapter on a device in a mode, in an interpreter (this one when `python` is empty)."""
+
+    adapter: Adapter
+    device: str
+    mode: str
+    python: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.adapter.name}:{self.device}:{self.mode}"
+
+
+def find_adapters(user_files: Sequence[str] = ()) -> dict[str, Adapter]:
+    """Every adapter by name. Raises `TargetError` for one that does not import or does not keep the contract."""
+    locations = [*_builtin(), *_installed(), *user_files]
+    adapters = [_inspect(location) for location in locations]
+    return {adapter.name: adapter for adapter in adapters}
+
+
+def parse_target(text: str, adapters: Mapping[str, Adapter], python: str = "") -> Target:
+    """The target named by `text`; device and mode default to the adapter's first, or to cpu and eager."""
+    name, *rest = text.split(":")
+    if name not in adapters:
+        raise TargetError(f"unknown target {text!r}: the adapters are {', '.join(sorted(adapters))}")
+    if len(rest) > 2 or not all(rest):
+        raise TargetError(f"target {text!r}: write adapter[:device[:mode]], for example torch:cpu:eager")
+    adapter = adapters[name]
+    device = rest[0] if rest else (adapter.devices or ("cpu",))[0]
+    mode = rest[1] if len(rest) > 1 else (adapter.modes or ("eager",))[0]
+    for kind, value, known in (("device", device, adapter.devices), ("mode", mode, adapter.modes)):
+        if known and value not in known:
+            raise TargetError(f"target {text!r}: {name} has no {kind} {value!r}; it has {', '.join(known)}")
+    return Target(adapter, device, mode, python)
+
+
+def _builtin() -> list[str]:
+    folder = files("conformance.adapters")
+    found = []
+    for stem in sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".py")):
+        module = import_module(f"conformance.adapters.{stem}")
+        classes = [x for x in vars(module).values() if isinstance(x, type) and x.__module__ == module.__name__]
+        found += [f"{module.__name__}:{cls.__name__}" for cls in classes if hasattr(cls, "name")]
+    return found
+
+
+def _installed() -> list[str]:
+    return [entry.value for entry in sorted(entry_points(group="conformance.adapters"), key=lambda e: e.name)]
+
+
+def _inspect(location: str) -> Adapter:
+    place, colon, name = location.rpartition(":")
+    if not colon or not name.isidentifier():
+        raise TargetError(f"adapter {location!r}: write path/to/file.py:Class")
+    if place.endswith(".py"):
+        if not Path(place).is_file():
+            raise TargetError(f"adapter {location}: no such file {place}")
+        location = f"{Path(place).resolve()}:{name}"
+    try:
+        cls = load_class(location)
+    except AttributeError as error:
+        raise TargetError(f"adapter {location}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"adapter {location} does not import: {describe(error)}") from error
+    faults = contract_faults(cls)
+    if faults:
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise TargetError(f"adapter {location} does not keep the adapter contract:\n{listed}")
+    source = Path(inspect.getfile(cls))
+    beside = source.with_suffix(".deviations.yaml")
+    return Adapter(
+        cls.name,
+        location,
+        tuple(getattr(cls, "requires", ())),
+        tuple(getattr(cls, "devices", ())),
+        tuple(getattr(cls, "modes", ())),
+        beside if beside.is_file() else None,
+    )
+
+
+def contract_faults(cls: Any) -> list[str]:
+    """Everything in which a class departs from the adapter contract, each naming both sides."""
+    if not isinstance(cls, type):
+        return [f"an adapter is a class; this is {type(cls).__name__}"]
+    faults = []
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or not name or set(name) & set(":[]*? \t\n"):
+        faults.append(f"the class attribute `name` must be a text without spaces, colons, * ? or brackets, not {name!r}")
+    for method in ("environment", "to_native", "to_numpy"):
+        if not callable(getattr(cls, method, None)):
+            faults.append(f"the method `{method}` is missing")
+    if not _accepts(cls.__init__, 2):
+        faults.append("`__init__` must take (device, mode)")
+    losses = [loss for loss in LOSSES if callable(getattr(cls, loss, None))]
+    if not losses:
+        faults.append(f"it has no loss; a method is named as its loss: {', '.join(LOSSES)}")
+    for loss in losses:
+        faults += _signature_faults(cls, loss)
+    if hasattr(cls, "gradient") and not _accepts(cls.gradient, 4):
+        faults.append("`gradient` must take (loss, inputs, wrt, cotangent)")
+    return faults
+
+
+def _signature_faults(cls: Any, loss: str) -> list[str]:
+    method, ours = getattr(cls, loss), LOSSES[loss]
+    faults = []
+    if not _accepts(method, len(ours.inputs)):
+        faults.append(f"`{loss}` must take ({', '.join(ours.inputs)}) by position and its options by keyword")
+    for name, parameter in keyword_options(method).items():
+        if name not in ours.options:
+            known = ", ".join(ours.options) or "none"
+            faults.append(f"`{loss}` declares the option `{name}`, which the loss does not have; its options: {known}")
+        elif name != "reduction" and parameter.default not in (inspect.Parameter.empty, ours.options[name].default):
+            # A reduction is always passed, so its default does not matter.
+            theirs, default = parameter.default, ours.options[name].default
+            faults.append(f"`{loss}` has {name}={theirs!r} by default, where the loss has {default!r}")
+    return faults
+
+
+def _accepts(function: Any, count: int) -> bool:
+    """Whether a method can be called with `count` positional arguments after self."""
+    try:
+        inspect.signature(function).bind(*[None] * (count + 1))
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""The host's side of a worker: start it in its interpreter, send questions, receive answers, notice when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import execnet
+import numpy as np
+
+import conformance
+from conformance.casefiles.case import Question
+from conformance.losses import Array
+from conformance.targets.names import Target
+from conformance.targets.wire import pack, unpack
+
+START_SECONDS = 120.0
+"""How long a framework may take to import."""
+_WINDOW = 32
+"""Questions sent ahead of the answers, so that neither side waits for the other."""
+_RESTARTS = 20
+
+_BOOTSTRAP = """
+import importlib.util, sys
+folder = channel.receive()
+spec = importlib.util.spec_from_file_location("conformance", folder + "/__init__.py", submodule_search_locations=[folder])
+module = importlib.util.module_from_spec(spec)
+sys.modules["conformance"] = module
+spec.loader.exec_module(module)
+from conformance.targets.worker import serve
+serve(channel)
+"""
+"""Makes our package importable in a foreign interpreter without putting anything else of ours on its path."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a question: `status` is ok, unsupported, error, crash, timeout or not run."""
+
+    status: str
+    array: Array | None = None
+    message: str = ""
+    detail: str = ""
+    changed: tuple[str, ...] = ()
+    composed: bool = False
+    seconds: float = 0.0
+
+
+class StartError(Exception):
+    """The worker could not be started, or the framework failed to import."""
+
+
+class Worker:
+    """One adapter in one process. `environment` is what the adapter said of itself."""
+
+    def __init__(self, target: Target) -> None:
+        self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
+        self._group = execnet.Group()
+        self._channel: Any = None
+        try:
+            python = f"//python={target.python}" if target.python else ""
+            gateway = self._group.makegateway(f"popen{python}")
+            self._channel = gateway.remote_exec(_BOOTSTRAP)
+            self._channel.send(str(Path(conformance.__file__).parent))
+            setup = {"adapter": target.adapter.location, "device": target.device, "mode": target.mode}
+            self._channel.send({**setup, "stderr": str(self._log)})
+            hello = self._channel.receive(START_SECONDS)
+        except Exception as error:
+            last = self.last_words()
+            self.close()
+            raise StartError(f"{type(error).__name__}: {error} {last}".strip()) from error
+        if hello["status"] == "failed":
+            self.close()
+            raise StartError(hello["message"])
+        self.environment: dict[str, str] = hello["environment"]
+
+    def send(self, question: Question) -> None:
+        self._channel.send(_request(question))
+
+    def receive(self, seconds: float) -> Answer:
+        """The next answer. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
+        try:
+            reply = self._channel.receive(seconds)
+        except self._channel.TimeoutError:
+            raise TimeoutError from None
+        array = unpack(reply["array"]) if "array" in reply else None
+        return Answer(
+            reply["status"],
+            array,
+            reply.get("message", ""),
+            reply.get("traceback", ""),
+            tuple(reply.get("changed", ())),
+            reply.get("composed", False),
+            reply["seconds"],
+        )
+
+    def last_words(self) -> str:
+        """The last lines that the process wrote to its standard error."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self._log.read_text(errors="replace").splitlines()[-8:])
+        return ""
+
+    def close(self) -> None:
+        self._group.terminate(timeout=2.0)
+        self._log.unlink(missing_ok=True)
+
+
+def answers(
+    target: Target, questions: Iterable[Question], seconds: float, started: Any = lambda environment: None
+) -> Iterator[tuple[Question, Answer]]:
+    """Every question with its answer, in order, whatever the framework does; `started` is told the environment."""
+    pending = deque(questions)
+    for _ in range(_RESTARTS + 1):
+        if not pending:
+            return
+        try:
+            worker = Worker(target)
+        except StartError as error:
+            yield from ((q, Answer("not run", message=f"could not be started: {error}")) for q in pending)
+            return
+        started(worker.environment)
+        try:
+            yield from _converse(worker, pending, seconds)
+        finally:
+            worker.close()
+    yield from ((q, Answer("not run", message=f"the worker died {_RESTARTS + 1} times")) for q in pending)
+
+
+def _converse(worker: Worker, pending: deque[Question], seconds: float) -> Iterator[tuple[Question, Answer]]:
+    """Answers until the questions run out or the worker dies; what it left undone stays in `pending`."""
+    sent: deque[Question] = deque()
+    while pending or sent:
+        try:
+            while pending and len(sent) < _WINDOW:
+                worker.send(pending[0])
+                sent.append(pending.popleft())
+            answer = worker.receive(seconds)
+        except TimeoutError:
+            answer = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
+        except (EOFError, OSError):
+            answer = Answer("crash", message="the process died", detail=worker.last_words())
+        if not sent:  # it died before it took the first question
+            sent.append(pending.popleft())
+        yield sent.popleft(), answer
+        if answer.status in ("timeout", "crash"):
+            pending.extendleft(reversed(sent))
+            return
+
+
+def _request(question: Question) -> dict[str, Any]:
+    case = question.case
+    scalars = {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)}
+    arrays = {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)}
+    return {
+        "loss": case.loss.name,
+        "wrt": case.loss.wrt,
+        "inputs": {name: pack(x) for name, x in question.inputs.items()},
+        "layout": dict(case.layout),
+        "options": scalars,
+        "array_options": arrays,
+        "cotangent": None if question.cotangent is None else pack(question.cotangent),
+    }

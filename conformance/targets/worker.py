@@ -1,0 +1,111 @@
+"""The other side: one adapter in one process, answering questions.
+
+Runs in any interpreter that has numpy and the framework; nothing of the suite need be installed there, and it imports
+nothing else of ours than `contract` and `wire`. It never sees an expected value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.targets.contract import Unsupported, bind
+from conformance.targets.wire import pack, unpack
+
+
+def serve(channel: Any) -> None:
+    """Answer the questions that come in over an execnet channel until it closes."""
+    setup = channel.receive()
+    if setup["stderr"]:
+        with Path(setup["stderr"]).open("ab", buffering=0) as file:
+            os.dup2(file.fileno(), 2)
+    try:
+        adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
+        environment = {str(k): str(v) for k, v in adapter.environment().items()}
+    except BaseException as error:
+        channel.send({"status": "failed", "message": describe(error), "traceback": traceback.format_exc()})
+        return
+    channel.send({"status": "ready", "environment": environment})
+    for request in channel:
+        channel.send(answer(adapter, request))
+
+
+def load_class(location: str) -> type[Any]:
+    """The class at `module:Class` or `path/to/file.py:Class`."""
+    place, _, name = location.rpartition(":")
+    if not place.endswith(".py"):
+        return getattr(importlib.import_module(place), name)  # type: ignore[no-any-return]
+    spec = importlib.util.spec_from_file_location(f"conformance_adapter_{Path(place).stem}", place)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{place} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return getattr(module, name)  # type: ignore[no-any-return]
+
+
+def answer(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to one request: a result, `unsupported`, or an error of whatever kind the framework raised."""
+    start = time.perf_counter()
+    try:
+        reply = _compute(adapter, request)
+    except Unsupported as missing:
+        reply = {"status": "unsupported", "message": str(missing)}
+    except Exception as error:
+        reply = {"status": "error", "message": describe(error), "traceback": traceback.format_exc(limit=-4)}
+    reply["seconds"] = time.perf_counter() - start
+    return reply
+
+
+def describe(error: BaseException) -> str:
+    """`Type: first line of the message`, cut to a readable length."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return text if len(text) <= 400 else text[:397] + "..."
+
+
+def _compute(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
+    cotangent = request["cotangent"]
+    if cotangent is not None and not hasattr(adapter, "gradient"):
+        raise Unsupported("no gradient")
+    layout = request["layout"]
+    arrays = {name: unpack(x, layout.get(name)) for name, x in request["inputs"].items()}
+    options = dict(request["options"])
+    array_options = {name: unpack(x) for name, x in request["array_options"].items()}
+    bind(adapter, request["loss"], tuple(arrays), {**options, **array_options})  # before anything is converted
+
+    inputs = {name: adapter.to_native(x) for name, x in arrays.items()}
+    native_options = {name: adapter.to_native(x) for name, x in array_options.items()}
+    handed_over = {**inputs, **native_options}
+    before = {name: _snapshot(adapter, x) for name, x in handed_over.items()}
+    loss = bind(adapter, request["loss"], tuple(inputs), {**options, **native_options})
+    if cotangent is None:
+        result = loss(**inputs)
+    else:
+        result = adapter.gradient(loss, inputs, request["wrt"], adapter.to_native(unpack(cotangent)))
+    array = adapter.to_numpy(result)
+    if isinstance(array, np.generic):
+        array = np.asarray(array)
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"to_numpy returned {type(array).__name__}, not a numpy array")
+    if array.dtype.hasobject:
+        raise TypeError("to_numpy returned an array of Python objects")
+    changed = [name for name, x in handed_over.items() if _snapshot(adapter, x) != before[name]]
+    return {
+        "status": "ok",
+        "array": pack(array),
+        "changed": changed,
+        "composed": loss.composed,
+    }
+
+
+def _snapshot(adapter: Any, native: Any) -> bytes:
+    return np.ascontiguousarray(adapter.to_numpy(native)).tobytes()
