@@ -1,0 +1,1 @@
+"""Recording: the result file, which every report is made from."""

@@ -1,0 +1,3 @@
+"""stub"""
+from typing import Any
+def explain_case(console: Any, case: str, cases: Any, adapters: Any) -> None: ...

@@ -1,0 +1,110 @@
+"""The lines of a result file. All reports are made from these alone.
+
+Floats that JSON lacks are written as the texts "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+Verdict = Literal["pass", "mismatch", "known", "fixed", "unsupported", "error", "crash", "timeout", "not run"]
+
+
+class Record(BaseModel):
+    """One line; keys that a later version adds are left alone by an earlier reader."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings", extra="ignore")
+
+
+class CaseInfo(Record):
+    """What a report says of a case."""
+
+    loss: str
+    title: str = ""
+    why: str = ""
+    source: str = ""
+    tags: list[str] = Field(default_factory=list)
+    where: str = ""
+
+
+class Header(Record):
+    """The first line: what was planned, with what."""
+
+    kind: Literal["header"] = "header"
+    schema_version: int = SCHEMA_VERSION
+    suite_version: str
+    cases_digest: str
+    planned: int
+    targets: list[str]
+    command: list[str]
+    started: str
+    host: dict[str, str]
+    unavailable: dict[str, str] = Field(default_factory=dict)
+    cases: dict[str, CaseInfo] = Field(default_factory=dict)
+
+
+class Environment(Record):
+    """What a target said of itself once its framework was imported."""
+
+    kind: Literal["environment"] = "environment"
+    target: str
+    facts: dict[str, str]
+
+
+class Trial(Record):
+    """One judged trial. Errors are those of the worst element, the one with the largest error over bound.
+
+    `inputs`, `options`, `got_all` and `expected_all` are there when the trial did not simply pass and the arrays are
+    small.
+    """
+
+    kind: Literal["trial"] = "trial"
+    id: str
+    case: str
+    loss: str
+    target: str
+    dtype: str
+    output: Literal["value", "gradient"]
+    verdict: Verdict
+    message: str = ""
+    composed: bool = False
+    sharp: bool | None = None
+    printed: bool | None = None
+    convention: str | None = None
+    outcome: str = ""
+    elements: int = 0
+    wrong: int = 0
+    flushed: int = 0
+    index: list[int] = Field(default_factory=list)
+    got: float | None = None
+    expected: float | None = None
+    absolute: float | None = None
+    relative: float | None = None
+    ulp: float | None = None
+    bound: float | None = None
+    ratio: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    issue: str = ""
+    listed: str = ""
+    inputs: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
+    got_all: Any = None
+    expected_all: Any = None
+
+
+class Footer(Record):
+    """The last line. A file without it was cut off."""
+
+    kind: Literal["footer"] = "footer"
+    judged: int
+    counts: dict[str, int]
+    stale: list[str] = Field(default_factory=list)
+    seconds: float
+    exit_status: int
+
+
+Line = Header | Environment | Trial | Footer

@@ -1,0 +1,246 @@
+"""Run a plan: targets side by side, judging while they compute, every line written as it comes."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from conformance import __version__
+from conformance.casefiles.case import Question
+from conformance.judge.reference import Reference, reference
+from conformance.judge.verdict import FAILING, Judgement, judge
+from conformance.losses import Array
+from conformance.plan import Plan
+from conformance.results.records import CaseInfo, Environment, Footer, Header, Line, Trial
+from conformance.targets.names import Target
+from conformance.targets.process import Answer, answers
+
+MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
+"""Exit statuses beside 0."""
+_SHOWN_ELEMENTS = 64
+"""Arrays up to this size are kept in full in the record of a trial that did not simply pass."""
+
+
+@dataclass
+class References:
+    """References by question, each computed once and dropped when the last target has been judged by it."""
+
+    uses: Counter[tuple[str, str, str]]
+    _kept: dict[tuple[str, str, str], Reference] = field(default_factory=dict)
+
+    def get(self, question: Question) -> Reference | None:
+        if question.case.raises or question.case.convention:
+            return None
+        key = question.key
+        found = self._kept.get(key) or reference(question)
+        self.uses[key] -= 1
+        if self.uses[key] > 0:
+            self._kept[key] = found
+        else:
+            self._kept.pop(key, None)
+        return found
+
+
+def header(plan: Plan, command: list[str]) -> Header:
+    infos = {
+        case.id: CaseInfo(
+            loss=case.loss.name,
+            title=case.title,
+            why=case.why,
+            source=case.source,
+            tags=list(case.tags),
+            where=case.where,
+        )
+        for case in plan.cases
+    }
+    return Header(
+        suite_version=__version__,
+        cases_digest=plan.digest,
+        planned=plan.planned,
+        targets=[str(target) for target in plan.chosen],
+        command=command,
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        host={
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "processor": _processor(),
+            "cores": str(os.cpu_count()),
+        },
+        unavailable=plan.unavailable,
+        cases=infos,
+    )
+
+
+def run(
+    plan: Plan,
+    write: Callable[[Line], None],
+    *,
+    command: list[str],
+    jobs: int = 2,
+    timeout: float = 60.0,
+) -> Footer:
+    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned."""
+    start = time.perf_counter()
+    write(header(plan, command))
+    references = References(Counter(q.key for asked in plan.chosen.values() for q in asked))
+    facts: dict[Target, dict[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for event in _events(plan, jobs, timeout):
+        if isinstance(event, Started):
+            facts[event.target] = event.facts
+            write(Environment(target=str(event.target), facts=event.facts))
+            continue
+        trial = judge_trial(plan, event, references, facts.get(event.target, {}))
+        counts[trial.verdict] += 1
+        write(trial)
+    stale = [f"{entry.where}: {', '.join(entry.trials)}" for entry in plan.stale_entries()]
+    footer = Footer(
+        judged=counts.total(),
+        counts=dict(counts),
+        stale=stale,
+        seconds=round(time.perf_counter() - start, 3),
+        exit_status=exit_status(plan.planned, counts, stale),
+    )
+    write(footer)
+    return footer
+
+
+def exit_status(planned: int, counts: Counter[str], stale: list[str]) -> int:
+    """0, or why not: a failure, or a list that no longer fits, before a run that is incomplete."""
+    if any(counts[verdict] for verdict in (*FAILING, "fixed")) or stale:
+        return MISMATCH
+    if planned == 0 or counts["not run"] or counts.total() < planned:
+        return INCOMPLETE
+    return 0
+
+
+@dataclass(frozen=True)
+class Started:
+    """A target's framework has been imported."""
+
+    target: Target
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answered:
+    target: Target
+    question: Question
+    answer: Answer
+
+
+def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:
+    """The record of one answer."""
+    question = event.question
+    identity = question.trial_id(str(event.target))
+    known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
+    ref = references.get(question)
+    judgement = judge(question, event.answer, ref, plan.deviations.find(identity, known_facts))
+    return _record(identity, event, judgement, ref)
+
+
+def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference | None) -> Trial:
+    question, answer, comparison = event.question, event.answer, judgement.comparison
+    measured: dict[str, Any] = {}
+    if comparison is not None:
+        names = ("elements", "wrong", "flushed", "got", "expected", "absolute", "relative", "ulp", "bound", "ratio")
+        measured = {name: getattr(comparison, name) for name in names}
+        measured |= {"sharp": comparison.sharp, "index": list(comparison.index)}
+    if judgement.verdict not in ("pass", "unsupported"):
+        measured["inputs"] = {name: _shown(x) for name, x in question.exact[0].items()}
+        measured["options"] = {k: _shown(x) if isinstance(x, np.ndarray) else x for k, x in question.exact[1].items()}
+        if question.exact[2] is not None:
+            measured["inputs"]["upstream gradient"] = _shown(question.exact[2])
+        measured["got_all"] = None if answer.array is None else _shown(answer.array.astype(np.float64))
+        measured["expected_all"] = None if ref is None else _shown(ref.value)
+    entry = judgement.entry
+    return Trial(
+        id=identity,
+        case=question.case.id,
+        loss=question.case.loss.name,
+        target=str(event.target),
+        dtype=question.dtype,
+        output=question.output,  # type: ignore[arg-type]
+        verdict=judgement.verdict,  # type: ignore[arg-type]
+        message=judgement.message,
+        composed=answer.composed,
+        printed=judgement.printed,
+        convention=question.case.convention,
+        outcome=judgement.outcome,
+        seconds=round(answer.seconds, 6),
+        reason=entry.reason if entry else "",
+        issue=entry.issue if entry else "",
+        listed=entry.where if entry else "",
+        **measured,
+    )
+
+
+def _shown(x: Array) -> Any:
+    """A small array as nested lists; of a large one its shape and first elements, as text."""
+    if x.size <= _SHOWN_ELEMENTS:
+        return x.tolist()
+    return f"shape {x.shape}: {', '.join(f'{v:.6g}' for v in x.flat[:6])}, ..."
+
+
+def _events(plan: Plan, jobs: int, timeout: float) -> Iterator[Started | Answered]:
+    """What the workers say, from all targets as it comes, at most `jobs` of them at a time."""
+    arrived: queue.Queue[Started | Answered | BaseException | None] = queue.Queue(maxsize=1024)
+    stop = threading.Event()
+
+    def work(target: Target, asked: list[Question]) -> None:
+        try:
+            for question, answer in answers(target, asked, timeout, lambda f: arrived.put(Started(target, f))):
+                if stop.is_set():
+                    return
+                arrived.put(Answered(target, question, answer))
+        except BaseException as error:
+            arrived.put(error)
+        finally:
+            arrived.put(None)
+
+    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+        for target, asked in plan.chosen.items():
+            pool.submit(work, target, asked)
+        left = len(plan.chosen)
+        try:
+            while left:
+                event = arrived.get()
+                if event is None:
+                    left -= 1
+                elif isinstance(event, BaseException):
+                    raise event
+                else:
+                    yield event
+        finally:
+            stop.set()
+            _drain(arrived, pool)
+
+
+def _drain(arrived: queue.Queue[Any], pool: ThreadPoolExecutor) -> None:
+    """Let workers that wait for room in the queue go, so that the pool can end."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    while any(thread.is_alive() for thread in pool._threads):
+        try:
+            arrived.get(timeout=0.05)
+        except queue.Empty:
+            continue
+
+
+def _processor() -> str:
+    """The processor's model, which platform.processor() does not say on Linux."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a device file, read line by line
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
