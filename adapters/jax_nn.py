@@ -100,5 +100,6 @@ class Jax(JaxPlumbing):
 
     @composed
     def nll_loss(self, log_probs, target, *, reduction="mean"):
-        picked = self.jnp.take_along_axis(log_probs, self.jnp.expand_dims(target, 1), axis=1)
-        return self.reduce(-picked.squeeze(1), reduction)
+        axis = min(1, log_probs.ndim - 1)
+        picked = self.jnp.take_along_axis(log_probs, self.jnp.expand_dims(target, axis), axis=axis)
+        return self.reduce(-picked.squeeze(axis), reduction)

@@ -44,4 +44,5 @@ class Optax(JaxPlumbing):
     @composed
     def kl_div(self, log_probs, target, *, reduction: Literal["sum", "batchmean"] = "batchmean", log_target=False):
         function = self.losses.kl_divergence_with_log_targets if log_target else self.losses.kl_divergence
-        return self.reduce(self.call(function, log_probs, target), "mean" if reduction == "batchmean" else "sum")
+        total = self.call(function, log_probs, target).sum()
+        return total / log_probs.shape[0] if reduction == "batchmean" else total

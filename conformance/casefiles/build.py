@@ -31,6 +31,9 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
     if "reduction" in loss.options:
         options.setdefault("reduction", loss.options["reduction"].default)
     _set_dtypes(loss, inputs, model.target_dtype)
+    if "ignore_index" in loss.options and np.any(inputs["target"] == loss.options["ignore_index"].default):
+        # Rows that are ignored by default ask for the option, so that an adapter without it is not asked.
+        options.setdefault("ignore_index", loss.options["ignore_index"].default)
     faults = _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
     faults += _layout_faults(loss, model)
     if faults:

@@ -54,7 +54,7 @@ def _evaluate(
 
 
 def _balls(x: Any) -> Any:
-    return arb(x) if isinstance(x, float) else _from_float(np.asarray(x))
+    return np.asarray(_from_float(np.asarray(x)), dtype=object)
 
 
 _from_float = np.frompyfunc(lambda v: arb(float(v)), 1, 1)

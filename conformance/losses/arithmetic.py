@@ -27,6 +27,7 @@ def total(x: Number, axis: Any = None, *, keepdims: bool = False) -> Number:
     """Sum over `axis` (all axes when None), 16-bit types accumulated in float32 and stored in their own type."""
     if isinstance(x, Rounded):
         return x.total(axis, keepdims)
+    x = np.asarray(x)  # numpy hands out the element of a 0-d object array bare
     if x.dtype.itemsize == 2:
         return x.sum(axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
     return x.sum(axis, keepdims=keepdims)
@@ -40,6 +41,7 @@ def quotient(numerator: Number, denominator: Number) -> Number:
     """
     if isinstance(numerator, Rounded):
         return (total(numerator) / denominator).roundings(2)
+    numerator = np.asarray(numerator)
     if numerator.dtype.itemsize == 2:
         ratio = numerator.sum(dtype=np.float32) / np.asarray(denominator, dtype=np.float32)
         return np.asarray(ratio).astype(numerator.dtype)
@@ -68,9 +70,17 @@ def roundings(x: Number, count: int) -> Number:
     return x.roundings(count) if isinstance(x, Rounded) else x
 
 
-def log_of_sum(rest: Number) -> Number:
-    """log(1 + rest) for rest >= 0, by log1p; see `Rounded.log_of_sum` for what the pass line allows."""
-    return rest.log_of_sum() if isinstance(rest, Rounded) else np.log1p(rest)
+def log_of_sum(exponentials: Number, rest: Number) -> Number:
+    """Logarithm of the sum of `exponentials`, whose maximal one is 1, over the last axis, which is kept.
+
+    Computed as log1p of the sum of `rest`, the others, which keeps what is small beside 1. The pass line lets an
+    implementation add all of them up, in any order, and take the logarithm of the stored sum; the sharp grade does not.
+    """
+    if isinstance(exponentials, Rounded) and not exponentials.model.strict:
+        lenient: Rounded = np.log(exponentials.total(-1, keepdims=True))
+        precise = np.log1p(rest.value.sum(-1, keepdims=True))
+        return Rounded(precise, lenient.model, lenient.error)
+    return np.log1p(total(rest, -1, keepdims=True))
 
 
 def constant(mask: Array, like: Number) -> Number:

@@ -4,15 +4,14 @@ Computed as $c + \log \sum_j e^{x_j - c}$ with $c = \max_j x_j$ (Blanchard, High
 Gradient: $g$ times the softmax.
 """
 
-from conformance.losses.arithmetic import Number, expand, largest, log_of_sum, move_axis
-from conformance.losses.softmax import probabilities_for_gradient, shifted
+from conformance.losses.arithmetic import Number, expand, largest, move_axis
+from conformance.losses.softmax import log_normaliser, probabilities_for_gradient, shifted
 
 
 def value(logits: Number, *, axis: int = -1) -> Number:
     """The log of the normaliser, of the shape of `logits` without `axis`."""
     logits = move_axis(logits, axis, -1)
-    _, rest = shifted(logits)
-    return (largest(logits) + log_of_sum(rest))[..., 0]
+    return (largest(logits) + log_normaliser(shifted(logits)))[..., 0]
 
 
 def gradient(cotangent: Number, logits: Number, *, axis: int = -1) -> Number:

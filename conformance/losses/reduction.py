@@ -17,7 +17,7 @@ def reduce(loss: Number, reduction: str, count: Number | None = None) -> Number:
         return loss
     if reduction == "sum":
         return total(loss)
-    return quotient(loss, loss.size if count is None else count)
+    return quotient(loss, int(np.prod(np.shape(loss))) if count is None else count)
 
 
 def upstream(cotangent: Number, loss_shape: tuple[int, ...], reduction: str, count: Number | None = None) -> Number:

@@ -150,18 +150,6 @@ class Rounded(NDArrayOperatorsMixin):
         growth = np.expm1(count * np.log1p(self.model.u))
         return Rounded(self.value, self.model, self.error + growth * (np.abs(self.value) + self.error))
 
-    def log_of_sum(self) -> Rounded:
-        """log(1 + self), self >= 0 being the sum of the non-maximal exponentials.
-
-        The pass line lets an implementation store the sum 1 + self and take its logarithm, which loses what is
-        small beside 1; the sharp grade asks for log1p.
-        """
-        if self.model.strict:
-            result: Rounded = np.log1p(self)
-        else:
-            result = np.log(self + 1.0)
-        return result
-
     def stored(self) -> Rounded:
         """Rounded once more to the storage format when that is narrower than the computing one."""
         if self.model.storage == self.model.compute:

@@ -1,8 +1,11 @@
-r"""Self-information $I(x) = -\log P(x)$, in nats (S3). Gradient: $-1/P$ times the upstream gradient."""
+r"""Self-information $I(x) = -\log P(x)$, in nats (S3).
+
+Gradient: $-1/P$ times the upstream gradient; the pass line admits a reciprocal that is then multiplied.
+"""
 
 import numpy as np
 
-from conformance.losses.arithmetic import Number
+from conformance.losses.arithmetic import Number, either
 
 
 def value(probs: Number) -> Number:
@@ -12,4 +15,4 @@ def value(probs: Number) -> Number:
 
 def gradient(cotangent: Number, probs: Number) -> Number:
     """Gradient with respect to `probs`, of their shape."""
-    return -(cotangent / probs)
+    return -either(cotangent / probs, cotangent * (1 / probs))

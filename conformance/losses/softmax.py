@@ -35,23 +35,28 @@ def gradient(cotangent: Number, logits: Number, *, axis: int = -1) -> Number:
     return move_axis(either(p * (g - expected), p * g - p * expected), -1, axis)
 
 
-def shifted(logits: Number) -> tuple[Number, Number]:
-    """Logits less their row's maximum, and the sum of exponentials of all of them but the first maximal one."""
-    shift = logits - largest(logits)
+def shifted(logits: Number) -> Number:
+    """Logits less their row's maximum."""
+    return logits - largest(logits)
+
+
+def log_normaliser(shift: Number) -> Number:
+    """log sum exp of shifted logits, kept as an axis of length one."""
     exponentials = np.exp(shift)
-    return shift, total(where(first_largest(logits), 0 * shift, exponentials), -1, keepdims=True)
+    rest = where(first_largest(shift), 0 * shift, exponentials)
+    return log_of_sum(exponentials, rest)
 
 
 def probabilities(logits: Number) -> Number:
     """Softmax over the last axis. One rounding is granted to a multiplication by the reciprocal of the sum."""
-    shift, rest = shifted(logits)
-    return roundings(np.exp(shift) / (rest + 1), 1)
+    exponentials = np.exp(shifted(logits))
+    return roundings(exponentials / total(exponentials, -1, keepdims=True), 1)
 
 
 def log_probabilities(logits: Number) -> Number:
     """Log-softmax over the last axis, (x - max x) - log sum exp(x - max x)."""
-    shift, rest = shifted(logits)
-    return shift - log_of_sum(rest)
+    shift = shifted(logits)
+    return shift - log_normaliser(shift)
 
 
 def probabilities_for_gradient(logits: Number) -> Number:

@@ -6,7 +6,8 @@ also admits log1p(exp(x)) for as long as exp(x) stays finite. Gradient: sigmoid(
 
 import numpy as np
 
-from conformance.losses.arithmetic import Number
+from conformance.losses.arithmetic import Number, either
+from conformance.losses.rounded import Rounded
 from conformance.losses.sigmoid import sigmoid
 
 
@@ -21,4 +22,19 @@ def gradient(cotangent: Number, logits: Number) -> Number:
 
 
 def softplus(x: Number) -> Number:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return either(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), direct(x))
+
+
+def direct(x: Number) -> Number:
+    """log1p(exp(x)) for x > 0, whose exponential's error enters the result as it is; for other x the two forms agree.
+
+    Only the bound needs it, and log1p(e^x) is x + log1p(e^-x) there, so exp is not asked to overflow.
+    """
+    if not isinstance(x, Rounded):
+        return x
+    model = x.model
+    value = np.maximum(x.value, 0) + np.log1p(np.exp(-np.abs(x.value)))
+    relative = 2 * model.u * model.exp
+    entering = relative + x.error + relative * x.error
+    own = 2 * model.u * model.log1p * (value + entering)
+    return Rounded(value, model, np.where((x.value > 0) & np.isfinite(value), entering + own, 0.0))

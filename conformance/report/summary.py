@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from conformance.results.file import Results
 from conformance.results.records import Trial
 
 _BADNESS = ("crash", "timeout", "error", "mismatch", "fixed", "known", "not run", "unsupported", "pass")
+EXIT_MEANING = {
+    0: "everything passes, is unsupported, or is a listed deviation",
+    1: "something failed, or a list of deviations no longer fits",
+    3: "nothing ran, or fewer trials than planned",
+}
 
 
 @dataclass
@@ -16,12 +22,14 @@ class Cell:
 
     counts: Counter[str] = field(default_factory=Counter)
     worst_ratio: float | None = None
+    compared: int = 0
     sharp: int = 0
     composed: int = 0
     flushed: int = 0
 
     def add(self, trial: Trial) -> None:
         self.counts[trial.verdict] += 1
+        self.compared += trial.sharp is not None
         self.sharp += bool(trial.sharp)
         self.composed += trial.composed
         self.flushed += bool(trial.flushed)
@@ -62,3 +70,36 @@ def by_target(trials: list[Trial]) -> dict[str, Cell]:
 def worst_first(trials: list[Trial]) -> list[Trial]:
     """Trials by how bad their verdict is, then by error over bound."""
     return sorted(trials, key=lambda t: (_BADNESS.index(t.verdict), -(t.ratio or 0.0), t.id))
+
+
+def shortfall(results: Results) -> str:
+    """Why a result file does not hold all that was planned, in one sentence; empty when it does."""
+    judged, planned, footer = len(results.trials), results.header.planned, results.footer
+    if footer is None:
+        return f"CUT OFF: the run was stopped after {judged} of {planned} planned trials."
+    if footer.judged != judged:
+        return f"DAMAGED: the file holds {judged} trials, but its last line counts {footer.judged}."
+    if judged != planned:
+        return f"INCOMPLETE: the run ended with {judged} of {planned} planned trials judged."
+    return ""
+
+
+def verdict_counts(trials: list[Trial]) -> dict[str, int]:
+    """How many trials ended how, pass first and then the worst first; verdicts that nobody got are left out."""
+    counts: Counter[str] = Counter(trial.verdict for trial in trials)
+    return {verdict: counts[verdict] for verdict in ("pass", *_BADNESS[:-1]) if counts[verdict]}
+
+
+def conventions(trials: list[Trial]) -> dict[tuple[str, str, str], dict[str, dict[str, list[str]]]]:
+    """What was observed of each convention, loss and output, by target: the dtypes that had each outcome.
+
+    A trial without an outcome is there under its verdict, as nothing was observed.
+    """
+    table: dict[tuple[str, str, str], dict[str, dict[str, list[str]]]] = {}
+    for trial in trials:
+        if trial.convention:
+            cells = table.setdefault((trial.convention, trial.loss, trial.output), {})
+            dtypes = cells.setdefault(trial.target, {}).setdefault(trial.outcome or trial.verdict, [])
+            if trial.dtype not in dtypes:
+                dtypes.append(trial.dtype)
+    return dict(sorted(table.items()))

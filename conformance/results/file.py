@@ -43,9 +43,17 @@ class Writer:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
         if not self._placed:
             Path(self._new).unlink(missing_ok=True)
+
+
+def parse_line(text: str) -> Line:
+    """One line of a result file. Raises pydantic's `ValidationError` when it is none."""
+    return _LINE.validate_json(text)
 
 
 @dataclass
@@ -76,7 +84,7 @@ def read_results(path: Path) -> Results:
 def _parse(path: Path, lines: list[str]) -> Iterable[Line]:
     for number, text in enumerate(lines, start=1):
         try:
-            yield _LINE.validate_json(text)
+            yield parse_line(text)
         except ValidationError as error:
             if number == len(lines) > 1 and error.errors()[0]["type"] == "json_invalid":
                 return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -111,44 +112,55 @@ class Worker:
 
 
 def answers(
-    target: Target, questions: Iterable[Question], seconds: float, started: Any = lambda environment: None
+    target: Target,
+    questions: Iterable[Question],
+    seconds: float,
+    started: Callable[[dict[str, str]], None],
+    window: int = _WINDOW,
 ) -> Iterator[tuple[Question, Answer]]:
-    """Every question with its answer, in order, whatever the framework does; `started` is told the environment."""
-    pending = deque(questions)
+    """Every question with its answer, in order, whatever the framework does; `started` is told the environment.
+
+    At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
+    """
+    source = iter(questions)
     for _ in range(_RESTARTS + 1):
-        if not pending:
+        first = next(source, None)
+        if first is None:
             return
+        source = chain([first], source)
         try:
             worker = Worker(target)
         except StartError as error:
-            yield from ((q, Answer("not run", message=f"could not be started: {error}")) for q in pending)
+            yield from ((q, Answer("not run", message=f"could not be started: {error}")) for q in source)
             return
         started(worker.environment)
+        sent: deque[Question] = deque()
         try:
-            yield from _converse(worker, pending, seconds)
+            yield from _converse(worker, source, sent, seconds, window)
         finally:
             worker.close()
-    yield from ((q, Answer("not run", message=f"the worker died {_RESTARTS + 1} times")) for q in pending)
+        source = chain(sent, source)
+    yield from ((q, Answer("not run", message=f"the worker died {_RESTARTS + 1} times")) for q in source)
 
 
-def _converse(worker: Worker, pending: deque[Question], seconds: float) -> Iterator[tuple[Question, Answer]]:
-    """Answers until the questions run out or the worker dies; what it left undone stays in `pending`."""
-    sent: deque[Question] = deque()
-    while pending or sent:
+def _converse(
+    worker: Worker, source: Iterator[Question], sent: deque[Question], seconds: float, window: int
+) -> Iterator[tuple[Question, Answer]]:
+    """Answers until the questions run out or the worker dies; `sent` then holds what it left unanswered."""
+    while True:
         try:
-            while pending and len(sent) < _WINDOW:
-                worker.send(pending[0])
-                sent.append(pending.popleft())
+            while len(sent) < window and (question := next(source, None)) is not None:
+                sent.append(question)
+                worker.send(question)
+            if not sent:
+                return
             answer = worker.receive(seconds)
         except TimeoutError:
             answer = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
         except (EOFError, OSError):
             answer = Answer("crash", message="the process died", detail=worker.last_words())
-        if not sent:  # it died before it took the first question
-            sent.append(pending.popleft())
         yield sent.popleft(), answer
         if answer.status in ("timeout", "crash"):
-            pending.extendleft(reversed(sent))
             return
 
 

@@ -1,0 +1,3 @@
+"""Loads the plugin where the package is not installed; installed, the entry point of the same name does."""
+
+pytest_plugins = ["conformance.plugin"]
