@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from conformance.adapters.jax_nn import JaxPlumbing
+
 from conformance.targets.contract import composed
 
 

@@ -15,12 +15,12 @@ class TensorFlow:
 
     def __init__(self, device, mode):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        import tensorflow
+        import tensorflow as tf
 
-        self.tf = tensorflow
+        self.tf = tf
         self.device = f"/{device}:0"
         self.mode = mode
-        if device == "gpu" and not tensorflow.config.list_physical_devices("GPU"):
+        if device == "gpu" and not tf.config.list_physical_devices("GPU"):
             raise RuntimeError("TensorFlow sees no GPU")
 
     def environment(self):

@@ -55,7 +55,9 @@ def run_command(
     jobs: int = 2,
     timeout: float = 60.0,
 ) -> int:
-    """Try the cases on targets and judge every trial. Exit status 0, 1 (a failure), 2 (unusable input) or 3 (incomplete).
+    """Try the cases on targets and judge every trial.
+
+    Exit status: 0, 1 (a failure), 2 (unusable input) or 3 (nothing ran, or less than planned).
 
     Parameters
     ----------

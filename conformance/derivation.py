@@ -113,7 +113,11 @@ def _margin(case: Case) -> Steps:
 def _binary(case: Case) -> Steps:
     probs, target = case.inputs["probs"], case.inputs["target"]
     yield "likelihood", "P = p^y (1 - p)^(1 - y)", probs**target * (1 - probs) ** (1 - target)
-    yield "terms", "-[y log p + (1 - y) log(1 - p)]", LOSSES["binary_cross_entropy"].value(probs, target, reduction="none")
+    yield (
+        "terms",
+        "-[y log p + (1 - y) log(1 - p)]",
+        LOSSES["binary_cross_entropy"].value(probs, target, reduction="none"),
+    )
 
 
 def _binary_with_logits(case: Case) -> Steps:

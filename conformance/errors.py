@@ -1,11 +1,11 @@
 """Errors that are the user's to fix; the command line prints them without a traceback and exits with status 2.
 
-    ConformanceError
-    ├── CaseError        a case file cannot be read or says something impossible; lists every problem of every file
-    ├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
-    ├── DeviationError   a list of known deviations cannot be read
-    ├── ResultError      a result file cannot be read or written
-    └── UsageError       anything else on the command line that has no meaning
+ConformanceError
+├── CaseError        a case file cannot be read or says something impossible; lists every problem of every file
+├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
+├── DeviationError   a list of known deviations cannot be read
+├── ResultError      a result file cannot be read or written
+└── UsageError       anything else on the command line that has no meaning
 """
 
 from __future__ import annotations

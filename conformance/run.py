@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import platform
 import queue
@@ -70,7 +70,7 @@ def header(plan: Plan, command: list[str]) -> Header:
         planned=plan.planned,
         targets=[str(target) for target in plan.chosen],
         command=command,
-        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         host={
             "platform": platform.platform(),
             "python": platform.python_version(),

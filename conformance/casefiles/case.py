@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.losses import FORMATS, LOSSES, Array, Loss
+from conformance.losses import FORMATS, Array, Loss
 
 OUTPUTS = ("value", "gradient")
 _UPSTREAM = (1.5, -0.5, 2.0, 0.75, -1.25, 0.25, 3.0)

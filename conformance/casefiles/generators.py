@@ -6,7 +6,7 @@ so that a case is the same bit for bit on every platform and in every version of
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -25,7 +25,7 @@ class _Generator(BaseModel):
         """Uniform on [0, 1), 53 bits each."""
         count = int(np.prod(shape))
         raw = np.asarray(np.random.PCG64(self.seed).random_raw(count))
-        return ((raw >> np.uint64(11)) * 2.0**-53).reshape(shape)
+        return np.asarray((raw >> np.uint64(11)) * 2.0**-53).reshape(shape)
 
 
 class Normal(_Generator):
@@ -51,7 +51,7 @@ class Uniform(_Generator):
     high: float = 1.0
 
     def draw(self) -> Array:
-        return self.low + (self.high - self.low) * self._uniform(*self.shape)
+        return np.asarray(self.low + (self.high - self.low) * self._uniform(*self.shape))
 
 
 class Integers(_Generator):
@@ -63,7 +63,7 @@ class Integers(_Generator):
 
     def draw(self) -> Array:
         span = self.high - self.low
-        return self.low + np.floor(self._uniform(*self.shape) * span).astype(np.int64)
+        return np.asarray(self.low + np.floor(self._uniform(*self.shape) * span), dtype=np.int64)
 
 
 class Distribution(_Generator):

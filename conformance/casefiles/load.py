@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from conformance.casefiles.build import build_case
+from conformance.casefiles.build import Fault, build_case
 from conformance.casefiles.case import Case
 from conformance.casefiles.schema import case_model
 from conformance.errors import CaseError, Problem
@@ -122,35 +122,50 @@ def _read_document(file: str, document: Any, problems: list[Problem]) -> list[Ca
     if not isinstance(listed, list):
         wrong("cases", f"a list of cases is needed here, not {_kind(listed)}", _line(document, ["cases"]))
         return []
-    cases = []
-    for i, entry in enumerate(listed):
-        line = _line(document, ["cases", i])
-        case = _read_case(file, loss, entry, i, line, problems)
-        if case is not None:
-            cases.append(case)
-    return cases
+    cases = [_read_case(file, loss, document, i, problems) for i in range(len(listed))]
+    return [case for case in cases if case is not None]
 
 
-def _read_case(
-    file: str, loss: str, entry: Any, index: int, line: int | None, problems: list[Problem]
-) -> Case | None:
+def _read_case(file: str, loss: str, document: Any, index: int, problems: list[Problem]) -> Case | None:
+    entry, line = document["cases"][index], _line(document, ["cases", index])
     label = f"cases[{index}]"
     if not isinstance(entry, dict):
         problems.append(Problem(file, line, label, f"a case is a mapping, not {_kind(entry)}"))
         return None
     if isinstance(entry.get("id"), str):
         label = f"{loss}/{entry['id']}"
-    try:
-        model = case_model(loss).model_validate(entry)
-    except ValidationError as error:
-        for detail in error.errors():
-            path = [part for part in detail["loc"] if not _internal(part)]
-            problems.append(Problem(file, _line(entry, path) or line, _join(label, path), _message(detail)))
-        return None
-    case, faults = build_case(LOSSES[loss], model, f"{file}:{line}")
+    case, faults = _build(loss, entry, f"{file}:{line}")
     for path, message in faults:
         problems.append(Problem(file, _line(entry, path) or line, _join(label, path), message))
     return None if faults else case
+
+
+def _build(loss: str, entry: dict[str, Any], where: str) -> tuple[Case | None, list[Fault]]:
+    """The case and its faults; where single keys are wrong, the rest is looked at without them."""
+    try:
+        return build_case(LOSSES[loss], case_model(loss).model_validate(entry), where)
+    except ValidationError as error:
+        details = error.errors()
+    faults = [([part for part in detail["loc"] if not _internal(part)], _message(detail)) for detail in details]
+    try:
+        rest = case_model(loss).model_validate(_without(entry, [path for path, _ in faults]))
+    except ValidationError:  # what is wrong is needed
+        return None, faults
+    return None, faults + build_case(LOSSES[loss], rest, where)[1]
+
+
+def _without(entry: dict[str, Any], paths: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """A copy of a case without the keys, or the single options, that `paths` lead to."""
+    kept = dict(entry)
+    if isinstance(kept.get("options"), dict):
+        kept["options"] = dict(kept["options"])
+    for path in paths:
+        inside = kept.get("options") if len(path) > 1 and path[0] == "options" else None
+        if isinstance(inside, dict):
+            inside.pop(path[1], None)
+        elif path:
+            kept.pop(path[0], None)
+    return kept
 
 
 def _internal(part: Any) -> bool:
@@ -198,7 +213,10 @@ def _problem(where: str, path: str, message: str) -> Problem:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
-    return {dict: "a mapping", list: "a list", str: "text"}.get(type(value), f"{type(value).__name__} {value!r}")
+    for kind, name in ((dict, "a mapping"), (list, "a list"), (str, "text")):
+        if isinstance(value, kind):
+            return name
+    return f"{type(value).__name__} {value!r}"
 
 
 def _shown(path: Path) -> str:

@@ -34,7 +34,7 @@ _NUMBER_WORDS = {".inf": np.inf, "+.inf": np.inf, "-.inf": -np.inf, ".nan": np.n
 
 
 def number(value: Any) -> float | int:
-    """A number as a case file writes it: an integer, a float, `.inf`, `-.inf`, `.nan`, a hex float or digits in quotes."""
+    """A number as a case file writes it: an integer, a float, `.inf`, `.nan`, a hex float or digits in quotes."""
     if isinstance(value, bool) or value is None:
         raise ValueError(f"{value!r} is not a number")
     if isinstance(value, str):
@@ -129,7 +129,7 @@ class CommonCase(BaseModel):
 def case_model(loss_name: str) -> type[CommonCase]:
     """The model of one case of a loss: the common keys, its inputs, and `options`."""
     loss = LOSSES[loss_name]
-    fields: dict[str, Any] = {name: (Values, ...) for name in loss.inputs}
+    fields: dict[str, Any] = dict.fromkeys(loss.inputs, (Values, ...))
     options = _options_model(loss)
     fields["options"] = (options, Field(default_factory=options))
     title = "".join(word.title() for word in loss_name.split("_"))

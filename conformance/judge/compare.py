@@ -106,7 +106,9 @@ def _describe(got: Array, reference: Reference, wrong: Array, agrees: Array) -> 
     message = f"{count} of {size} elements ({count / size:.1%}) outside the bound"
     classes = int((wrong & ~agrees).sum())
     if classes:
-        kinds = sorted({f"{_kind(g)} for {_kind(e)}" for g, e in zip(got[~agrees], reference.value[~agrees])})
+        kinds = sorted(
+            {f"{_kind(g)} for {_kind(e)}" for g, e in zip(got[~agrees], reference.value[~agrees], strict=True)}
+        )
         message += f", {classes} of another class ({', '.join(kinds)})"
     return message
 

@@ -100,7 +100,7 @@ def largest(x: Number) -> Number:
 def first_largest(x: Number) -> Array:
     """Mask of the first maximal element along the last axis."""
     values = x.value if isinstance(x, Rounded) else x
-    return np.arange(values.shape[-1]) == values.argmax(-1)[..., None]
+    return np.asarray(np.arange(values.shape[-1]) == values.argmax(-1)[..., None])
 
 
 def move_axis(x: Number, source: int, destination: int) -> Number:

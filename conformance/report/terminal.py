@@ -11,17 +11,12 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from conformance.report.summary import by_target, worst_first
+from conformance.report.summary import EXIT_MEANING, by_target, worst_first
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
 _FAILING = ("crash", "timeout", "error", "mismatch", "fixed", "not run")
 _SHOWN = 30
-_MEANING = {
-    0: "everything passes, is unsupported, or is a listed deviation",
-    1: "something failed, or a list of deviations no longer fits",
-    3: "nothing ran, or fewer trials than planned",
-}
 
 
 class Progress:
@@ -64,7 +59,7 @@ def print_results(console: Console, results: Results) -> None:
     status = results.footer.exit_status
     console.print(
         f"{results.footer.judged} of {results.header.planned} planned trials in {results.footer.seconds:.1f} s; "
-        f"exit status {status}: {_MEANING.get(status, 'unusable input')}.",
+        f"exit status {status}: {EXIT_MEANING.get(status, 'unusable input')}.",
         highlight=False,
         soft_wrap=True,
     )

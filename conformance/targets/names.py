@@ -126,11 +126,11 @@ def contract_faults(cls: Any) -> list[str]:
     faults = []
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name or set(name) & set(":[]*? \t\n"):
-        faults.append(f"the class attribute `name` must be a text without spaces, colons, * ? or brackets, not {name!r}")
-    for method in ("environment", "to_native", "to_numpy"):
-        if not callable(getattr(cls, method, None)):
-            faults.append(f"the method `{method}` is missing")
-    if not _accepts(cls.__init__, 2):
+        faults.append(f"the class attribute `name` must be a text without spaces, colons, * ? [ or ], not {name!r}")
+    needed = ("environment", "to_native", "to_numpy")
+    faults += [f"the method `{method}` is missing" for method in needed if not callable(getattr(cls, method, None))]
+    constructor = getattr(cls, "__init__")  # noqa: B009 - mypy calls cls.__init__ unsound
+    if not _accepts(constructor, 2):
         faults.append("`__init__` must take (device, mode)")
     losses = [loss for loss in LOSSES if callable(getattr(cls, loss, None))]
     if not losses:

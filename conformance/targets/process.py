@@ -29,7 +29,8 @@ _RESTARTS = 20
 _BOOTSTRAP = """
 import importlib.util, sys
 folder = channel.receive()
-spec = importlib.util.spec_from_file_location("conformance", folder + "/__init__.py", submodule_search_locations=[folder])
+init = folder + "/__init__.py"
+spec = importlib.util.spec_from_file_location("conformance", init, submodule_search_locations=[folder])
 module = importlib.util.module_from_spec(spec)
 sys.modules["conformance"] = module
 spec.loader.exec_module(module)

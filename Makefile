@@ -1,0 +1,52 @@
+# Every target sets up .venv by itself; the first one takes a few minutes of downloads.
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready
+BIN := $(VENV)/bin
+LATEST := reports/latest
+
+# XLA compiles each operation for each shape and dtype; kept here, later runs need not.
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/$(VENV)/jax-cache
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
+
+.PHONY: report test lint format bench schema clean
+
+## report: try every framework on the CPU and write reports/latest/index.html
+report: $(READY)
+	@mkdir -p $(LATEST)
+	@$(BIN)/conformance run --results $(LATEST)/results.jsonl; status=$$?; \
+	if [ $$status -ne 2 ]; then $(BIN)/conformance report $(LATEST)/results.jsonl --html $(LATEST)/index.html; fi; \
+	exit $$status
+
+## test: test the suite itself
+test: $(READY)
+	$(BIN)/pytest -n 2 tests
+
+## lint: style, types and the wheel's contents
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## format: put the code into the project's style
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## bench: overhead of the suite over the bare framework calls
+bench: $(READY)
+	$(BIN)/python benchmarks/overhead.py
+
+## schema: write the JSON Schema of case files anew
+schema: $(READY)
+	$(BIN)/conformance list schema > docs/case.schema.json
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
