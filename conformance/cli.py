@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, validators
 from rich.console import Console
 
 from conformance import __version__
@@ -53,7 +53,7 @@ def run_command(
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
     results: Path = Path("conformance-results.jsonl"),
     jobs: int = 2,
-    timeout: float = 60.0,
+    timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
 ) -> int:
     """Try the cases on targets and judge every trial.
 
@@ -96,7 +96,7 @@ def run_command(
 
         footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
     print_results(console, read_results(results))
-    console.print(f"Results: {results}", soft_wrap=True, highlight=False)
+    console.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
     return footer.exit_status
 
 

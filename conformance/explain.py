@@ -31,7 +31,7 @@ def explain_case(console: Console, case_id: str, case_paths: Sequence[Path], ada
 
 
 def _derivation(console: Console, case: Case) -> None:
-    console.print(f"{case.id}  {case.title}", style="bold", highlight=False)
+    console.print(f"{case.id}  {case.title}", style="bold", highlight=False, markup=False)
     for text in (case.why, f"Source: {case.source}" if case.source else ""):
         if text:
             console.print(text, highlight=False, markup=False)

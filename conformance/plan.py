@@ -12,7 +12,7 @@ from conformance.casefiles.load import builtin_files, digest, find_files, load_c
 from conformance.errors import UsageError
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
-from conformance.targets.names import Adapter, Target, find_adapters, parse_target
+from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
 
 @dataclass
@@ -86,8 +86,7 @@ def _choose_targets(
     unavailable = {}
     targets = []
     for adapter in adapters.values():
-        given = any(adapter.location.endswith(f":{f.rpartition(':')[2]}") for f in adapter_files)
-        if adapter_files and not given:
+        if adapter_files and adapter.location not in map(full_location, adapter_files):
             continue
         missing = [] if adapter.name in pythons else adapter.missing()
         if missing:

@@ -79,9 +79,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     global _current_recorder  # noqa: PLW0603 - see above
     path = session.config.getoption("--conformance-results")
     if path and not hasattr(session.config, "workerinput"):
-        from conformance.pytest_session import Recorder  # noqa: PLC0415 - inert until asked for
+        from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until asked for
+        from conformance.pytest_session import Recorder  # noqa: PLC0415
 
-        _current_recorder = Recorder(_options(session.config), Path(path))
+        try:
+            _current_recorder = Recorder(_options(session.config), Path(path))
+        except ConformanceError as error:
+            raise pytest.UsageError(f"conformance: {error}") from error
 
 
 @pytest.hookimpl(trylast=True)
@@ -117,5 +121,5 @@ def _session(config: pytest.Config) -> Session:
         try:
             config.stash[_SESSION] = Session(_options(config), config.getoption("--conformance-timeout"))
         except ConformanceError as error:
-            raise pytest.UsageError(str(error)) from error
+            raise pytest.Collector.CollectError(f"conformance: {error}") from error
     return config.stash[_SESSION]

@@ -30,11 +30,11 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
     }
     if "reduction" in loss.options:
         options.setdefault("reduction", loss.options["reduction"].default)
-    _set_dtypes(loss, inputs, model.target_dtype)
+    faults = _set_dtypes(loss, inputs, model.target_dtype)
     if "ignore_index" in loss.options and np.any(inputs["target"] == loss.options["ignore_index"].default):
         # Rows that are ignored by default ask for the option, so that an adapter without it is not asked.
         options.setdefault("ignore_index", loss.options["ignore_index"].default)
-    faults = _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
+    faults += _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
     faults += _layout_faults(loss, model)
     if faults:
         return None, faults
@@ -67,12 +67,17 @@ def _may_be_wrong(model: CommonCase) -> bool:
     return model.convention is not None or isinstance(model.expected, str)
 
 
-def _set_dtypes(loss: Loss, inputs: dict[str, Array], target_dtype: str | None) -> None:
+def _set_dtypes(loss: Loss, inputs: dict[str, Array], target_dtype: str | None) -> list[Fault]:
+    faults: list[Fault] = []
     for name, x in inputs.items():
         if name == "target" and loss.name in _CLASS_TARGET and x.dtype.kind == "i":
             inputs[name] = x.astype(target_dtype or "int64")
+            changed = x[inputs[name] != x]
+            if changed.size:
+                faults.append(([name], f"label {changed.flat[0]} does not fit {target_dtype}"))
         else:
             inputs[name] = _float_array(x)
+    return faults
 
 
 def _float_array(x: Array) -> Array:
@@ -84,7 +89,10 @@ def _input_faults(loss: Loss, inputs: dict[str, Array], options: dict[str, Any],
     if loss.name in _CLASS_TARGET:
         faults = _class_faults(loss, first, inputs["target"], options, lenient)
     else:
-        faults = _axis_faults(first, options.get("axis"))
+        axis = options.get("axis", loss.options["axis"].default) if "axis" in loss.options else None
+        faults = _axis_faults(first, axis)
+        if axis is not None and not faults and first.shape[axis] == 0:
+            faults.append(([loss.wrt], f"shape {first.shape} has no classes"))
         faults += _same_shape_faults(loss, inputs)
         for name in ("weight", "pos_weight"):
             if name in options and not _broadcasts(options[name].shape, first.shape):
@@ -120,6 +128,8 @@ def _class_faults(loss: Loss, logits: Array, target: Array, options: dict[str, A
         return faults
     axis = (options.get("axis", 1) if logits.ndim > 1 else 0) % logits.ndim
     classes = logits.shape[axis]
+    if classes == 0:
+        return [([loss.wrt], f"shape {logits.shape} has no classes")]
     rows = logits.shape[:axis] + logits.shape[axis + 1 :]
     if target.dtype.kind == "f":
         if loss.name == "nll_loss":
@@ -155,7 +165,9 @@ def _outcome_faults(case: Case) -> list[Fault]:
         faults.append((["convention"], "convention and outcomes go together"))
     results = {"expected": case.expected, **{f"outcomes.{k}": v for k, v in case.outcomes.items()}}
     try:
-        results["printed"] = None if case.printed is None else array(case.printed)
+        if case.printed is not None:
+            results["printed"] = array(case.printed)
+            np.vectorize(half_last_digit, otypes=[float])(case.printed)
     except ValueError as error:
         faults.append((["printed"], str(error)))
     checked = [(path, x) for path, x in results.items() if isinstance(x, np.ndarray)]
@@ -189,5 +201,5 @@ def half_last_digit(printed: Any) -> float:
     try:
         exponent = Decimal(str(printed)).as_tuple().exponent
     except InvalidOperation:
-        raise ValueError(f"{printed!r} is not a printed number") from None
+        raise ValueError(f"{str(printed)!r} is not a printed number; write it in decimal digits") from None
     return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0

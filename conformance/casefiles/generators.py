@@ -63,6 +63,8 @@ class Integers(_Generator):
 
     def draw(self) -> Array:
         span = self.high - self.low
+        if span <= 0:
+            raise ValueError(f"high ({self.high}) must be above low ({self.low})")
         return np.asarray(self.low + np.floor(self._uniform(*self.shape) * span), dtype=np.int64)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +24,8 @@ from conformance.errors import CaseError, Problem
 from conformance.losses import LOSSES
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_SURROGATES = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w")
+"""JSON's way to write a character beyond U+FFFF, which means something else in YAML."""
 
 
 def builtin_files() -> list[Path]:
@@ -99,7 +102,7 @@ def _parse(path: Path) -> Any:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         json.loads(text)  # YAML is a superset of JSON and keeps the lines, but would accept more than JSON
-        text = text.replace("\t", " ")
+        text = _SURROGATES.sub(lambda pair: json.loads(f'"{pair[0]}"'), text.replace("\t", " "))
     return YAML(typ="rt", pure=True).load(text)
 
 

@@ -57,7 +57,10 @@ def array(value: Any) -> Array:
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, dict):
-        drawn: Array = _GENERATOR.validate_python(value).draw()
+        try:
+            drawn: Array = _GENERATOR.validate_python(value).draw()
+        except MemoryError:
+            raise ValueError("the array does not fit in memory") from None
         return drawn
     nested = _nested(value, "")
     shape = _shape(nested, "")

@@ -58,8 +58,11 @@ def where(condition: Array, x: Number, y: Number) -> Number:
 
 
 def either(x: Number, y: Number) -> Number:
-    """`x`, with the wider of the two bounds: `y` is the same quantity reached in another admissible way."""
-    if isinstance(x, Rounded):
+    """`x`, with the wider of the two bounds: `y` is the same quantity reached in another admissible way.
+
+    The sharp grade knows the first way only.
+    """
+    if isinstance(x, Rounded) and not x.model.strict:
         assert isinstance(y, Rounded)
         return Rounded(x.value, x.model, np.maximum(x.error, y.error))
     return x

@@ -12,7 +12,7 @@ import numpy as np
 from conformance.losses.arithmetic import Number, either
 from conformance.losses.reduction import Reduction, reduce, upstream
 from conformance.losses.sigmoid import sigmoid
-from conformance.losses.softplus import softplus
+from conformance.losses.softplus import sigmoid_for_gradient, softplus
 
 
 def value(
@@ -49,7 +49,8 @@ def gradient(
     g = upstream(cotangent, logits.shape, reduction)
     scale = g + 0 * logits if weight is None else g * (weight + 0 * logits)
     share = target if pos_weight is None else target * pos_weight
-    apart = (1 - target) * sigmoid(logits) * scale - share * sigmoid(-logits) * scale
+    falling, rising = sigmoid_for_gradient(logits), sigmoid_for_gradient(-logits)
+    apart = (1 - target) * falling * scale - share * rising * scale
     # With a weight on the positives the two terms join to (1 - y + P y) g(x) - P y.
     joined = (1 - target + share) * sigmoid(logits) * scale - share * scale
     return either(apart, joined)

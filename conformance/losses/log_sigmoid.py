@@ -4,8 +4,7 @@ Gradient: sigmoid(-x) times the upstream gradient.
 """
 
 from conformance.losses.arithmetic import Number
-from conformance.losses.sigmoid import sigmoid
-from conformance.losses.softplus import softplus
+from conformance.losses.softplus import sigmoid_for_gradient, softplus
 
 
 def value(logits: Number) -> Number:
@@ -15,4 +14,4 @@ def value(logits: Number) -> Number:
 
 def gradient(cotangent: Number, logits: Number) -> Number:
     """Gradient with respect to `logits`, of their shape."""
-    return cotangent * sigmoid(-logits)
+    return cotangent * sigmoid_for_gradient(-logits)

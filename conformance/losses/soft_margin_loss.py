@@ -5,8 +5,7 @@ Computed as softplus(-y s). Gradient: $-y\, g(-y s)$ times the upstream gradient
 
 from conformance.losses.arithmetic import Number
 from conformance.losses.reduction import Reduction, reduce, upstream
-from conformance.losses.sigmoid import sigmoid
-from conformance.losses.softplus import softplus
+from conformance.losses.softplus import sigmoid_for_gradient, softplus
 
 
 def value(logits: Number, target: Number, *, reduction: Reduction = "mean") -> Number:
@@ -17,4 +16,4 @@ def value(logits: Number, target: Number, *, reduction: Reduction = "mean") -> N
 def gradient(cotangent: Number, logits: Number, target: Number, *, reduction: Reduction = "mean") -> Number:
     """Gradient with respect to `logits`, of their shape."""
     g = upstream(cotangent, logits.shape, reduction)
-    return -(target * sigmoid(-(target * logits))) * g
+    return -(target * sigmoid_for_gradient(-(target * logits))) * g

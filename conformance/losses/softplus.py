@@ -1,7 +1,8 @@
 r"""Softplus: $\log(1 + e^x)$.
 
 Computed as $\max(x, 0) + \log1p(e^{-|x|})$ (Maechler, Accurately computing log(1 - exp(-|a|)), 2012). The pass line
-also admits log1p(exp(x)) for as long as exp(x) stays finite. Gradient: sigmoid(x) times the upstream gradient.
+also admits log1p(exp(x)) for as long as exp(x) stays finite. Gradient: sigmoid(x) times
+the upstream gradient.
 """
 
 import numpy as np
@@ -18,11 +19,16 @@ def value(logits: Number) -> Number:
 
 def gradient(cotangent: Number, logits: Number) -> Number:
     """Gradient with respect to `logits`, of their shape."""
-    return cotangent * sigmoid(logits)
+    return cotangent * sigmoid_for_gradient(logits)
 
 
 def softplus(x: Number) -> Number:
     return either(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), direct(x))
+
+
+def sigmoid_for_gradient(x: Number) -> Number:
+    """Sigmoid as a backward pass has it: computed afresh, or exp of the log-sigmoid x - softplus(x)."""
+    return either(sigmoid(x), np.exp(x - softplus(x)))
 
 
 def direct(x: Number) -> Number:

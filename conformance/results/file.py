@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +24,12 @@ class Writer:
         """Raises `ResultError` when `path` cannot be written; a file that was there is then untouched."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, self._new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            if path.is_dir():
+                raise IsADirectoryError("Is a directory")
+            self._new = path.with_name(f".{path.name}.{os.getpid()}")
+            self._file: IO[str] = self._new.open("w", encoding="utf-8")
         except OSError as error:
             raise ResultError(f"cannot write results to {path}: {error.strerror or error}") from error
-        self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8")
         self._path = path
         self._placed = False
 
@@ -36,7 +37,7 @@ class Writer:
         self._file.write(line.model_dump_json(exclude_none=True) + "\n")
         self._file.flush()
         if not self._placed:  # only now does a new run take the place of the old one
-            Path(self._new).replace(self._path)
+            self._new.replace(self._path)
             self._placed = True
 
     def __enter__(self) -> Writer:
@@ -48,10 +49,10 @@ class Writer:
     def close(self) -> None:
         self._file.close()
         if not self._placed:
-            Path(self._new).unlink(missing_ok=True)
+            self._new.unlink(missing_ok=True)
 
 
-def parse_line(text: str) -> Line:
+def parse_line(text: str | bytes) -> Line:
     """One line of a result file. Raises pydantic's `ValidationError` when it is none."""
     return _LINE.validate_json(text)
 
@@ -73,15 +74,15 @@ class Results:
 def read_results(path: Path) -> Results:
     """Read a result file; a half-written last line of a killed run is dropped. Raises `ResultError` otherwise."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    except OSError as error:
         raise ResultError(f"cannot read results from {path}: {error}") from error
-    if not lines:
+    if lines == [b""]:
         raise ResultError(f"{path} is empty: no run got as far as its header")
     return _collect(path, _parse(path, lines))
 
 
-def _parse(path: Path, lines: list[str]) -> Iterable[Line]:
+def _parse(path: Path, lines: list[bytes]) -> Iterable[Line]:
     for number, text in enumerate(lines, start=1):
         try:
             yield parse_line(text)

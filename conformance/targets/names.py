@@ -89,6 +89,12 @@ def _installed() -> list[str]:
     return [entry.value for entry in sorted(entry_points(group="conformance.adapters"), key=lambda e: e.name)]
 
 
+def full_location(location: str) -> str:
+    """A location whose file, if it names one, is an absolute path."""
+    place, _, name = location.rpartition(":")
+    return f"{Path(place).resolve()}:{name}" if place.endswith(".py") else location
+
+
 def _inspect(location: str) -> Adapter:
     place, colon, name = location.rpartition(":")
     if not colon or not name.isidentifier():
@@ -96,7 +102,7 @@ def _inspect(location: str) -> Adapter:
     if place.endswith(".py"):
         if not Path(place).is_file():
             raise TargetError(f"adapter {location}: no such file {place}")
-        location = f"{Path(place).resolve()}:{name}"
+        location = full_location(location)
     try:
         cls = load_class(location)
     except AttributeError as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import queue
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -61,13 +64,16 @@ class Worker:
     """One adapter in one process. `environment` is what the adapter said of itself."""
 
     def __init__(self, target: Target) -> None:
-        self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
+        descriptor, log = tempfile.mkstemp(prefix="conformance-", suffix=".log")
+        os.close(descriptor)
+        self._log = Path(log)
         self._group = execnet.Group()
         self._channel: Any = None
+        self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         try:
             python = f"//python={target.python}" if target.python else ""
-            gateway = self._group.makegateway(f"popen{python}")
-            self._channel = gateway.remote_exec(_BOOTSTRAP)
+            self._gateway = self._group.makegateway(f"popen{python}")
+            self._channel = self._gateway.remote_exec(_BOOTSTRAP)
             self._channel.send(str(Path(conformance.__file__).parent))
             setup = {"adapter": target.adapter.location, "device": target.device, "mode": target.mode}
             self._channel.send({**setup, "stderr": str(self._log)})
@@ -80,9 +86,19 @@ class Worker:
             self.close()
             raise StartError(hello["message"])
         self.environment: dict[str, str] = hello["environment"]
+        threading.Thread(target=self._post, daemon=True).start()
 
     def send(self, question: Question) -> None:
-        self._channel.send(_request(question))
+        self._outbox.put(_request(question))
+
+    def _post(self) -> None:
+        """Send what is in the outbox, in a thread of its own: a process that no longer reads would hold up the host.
+
+        That it has died shows on receiving, behind the answers that it gave before.
+        """
+        with contextlib.suppress(OSError):
+            while (request := self._outbox.get()) is not None:
+                self._channel.send(request)
 
     def receive(self, seconds: float) -> Answer:
         """The next answer. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
@@ -107,7 +123,12 @@ class Worker:
             return "\n".join(self._log.read_text(errors="replace").splitlines()[-8:])
         return ""
 
+    def kill(self) -> None:
+        """End a process that does not listen."""
+        self._gateway._io.kill()
+
     def close(self) -> None:
+        self._outbox.put(None)
         self._group.terminate(timeout=2.0)
         self._log.unlink(missing_ok=True)
 
@@ -158,7 +179,8 @@ def _converse(
             answer = worker.receive(seconds)
         except TimeoutError:
             answer = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
-        except (EOFError, OSError):
+            worker.kill()
+        except (EOFError, OSError, execnet.RemoteError):
             answer = Answer("crash", message="the process died", detail=worker.last_words())
         yield sent.popleft(), answer
         if answer.status in ("timeout", "crash"):

@@ -17,6 +17,8 @@ Packed = tuple[str, tuple[int, ...], bytes]
 
 def pack(array: NDArray[Any]) -> Packed:
     """`array` as plain values; its memory layout is not kept."""
+    if not array.dtype.isnative:  # names say nothing of byte order
+        array = array.astype(array.dtype.newbyteorder("="))
     name = "bfloat16" if array.dtype == BFLOAT16 else array.dtype.name
     return name, array.shape, np.ascontiguousarray(array).tobytes()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.targets.contract import Unsupported, bind
+from conformance.targets.contract import BFLOAT16, Unsupported, bind
 from conformance.targets.wire import pack, unpack
 
 
@@ -31,7 +31,7 @@ def serve(channel: Any) -> None:
         adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
         environment = {str(k): str(v) for k, v in adapter.environment().items()}
     except BaseException as error:
-        channel.send({"status": "failed", "message": describe(error), "traceback": traceback.format_exc()})
+        channel.send({"status": "failed", "message": describe(error), "traceback": _sendable(traceback.format_exc())})
         return
     channel.send({"status": "ready", "environment": environment})
     for request in channel:
@@ -59,8 +59,8 @@ def answer(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
         reply = _compute(adapter, request)
     except Unsupported as missing:
         reply = {"status": "unsupported", "message": str(missing)}
-    except Exception as error:
-        reply = {"status": "error", "message": describe(error), "traceback": traceback.format_exc(limit=-4)}
+    except (Exception, SystemExit) as error:
+        reply = {"status": "error", "message": describe(error), "traceback": _sendable(traceback.format_exc(limit=-4))}
     reply["seconds"] = time.perf_counter() - start
     return reply
 
@@ -69,7 +69,13 @@ def describe(error: BaseException) -> str:
     """`Type: first line of the message`, cut to a readable length."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    text = _sendable(text)
     return text if len(text) <= 400 else text[:397] + "..."
+
+
+def _sendable(text: str) -> str:
+    """Lone surrogates, which UTF-8 has not, written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _compute(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -96,8 +102,8 @@ def _compute(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
         array = np.asarray(array)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"to_numpy returned {type(array).__name__}, not a numpy array")
-    if array.dtype.hasobject:
-        raise TypeError("to_numpy returned an array of Python objects")
+    if array.dtype.kind not in "biufc" and array.dtype != BFLOAT16:
+        raise TypeError(f"to_numpy returned an array of {array.dtype}, which is no array of numbers")
     changed = [name for name, x in handed_over.items() if _snapshot(adapter, x) != before[name]]
     return {
         "status": "ok",
