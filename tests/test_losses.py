@@ -62,7 +62,7 @@ def _definition(name, options):
     hard = [[int(j == y) for j in range(6)] for y in LABELS]
     kept = [i for i, y in enumerate(IGNORED) if y >= 0]
     grid = [(i, j) for i in range(5) for j in range(6)]
-    match name:
+    match name:  # one branch a case is the plainest table there is
         case "softmax":
             return [by_definition.softmax(row) for row in x]
         case "softmax axis 0":

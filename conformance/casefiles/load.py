@@ -24,7 +24,7 @@ from conformance.errors import CaseError, Problem
 from conformance.losses import LOSSES
 
 SUFFIXES = (".yaml", ".yml", ".json")
-_SURROGATES = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w")
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)")
 """JSON's way to write a character beyond U+FFFF, which means something else in YAML."""
 
 
@@ -102,7 +102,7 @@ def _parse(path: Path) -> Any:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         json.loads(text)  # YAML is a superset of JSON and keeps the lines, but would accept more than JSON
-        text = _SURROGATES.sub(lambda pair: json.loads(f'"{pair[0]}"'), text.replace("\t", " "))
+        text = _SURROGATES.sub(lambda found: found[1] + json.loads(f'"{found[2]}"'), text.replace("\t", " "))
     return YAML(typ="rt", pure=True).load(text)
 
 

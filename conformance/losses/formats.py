@@ -59,8 +59,9 @@ class Format:
         At a power of two it is the wider, upper distance. Below the smallest normal number it is the smallest
         subnormal; above the largest number it stays that of the top binade.
         """
-        exponent = np.frexp(np.abs(np.asarray(value, dtype=np.float64)))[1] - 1
-        exponent = np.where(np.asarray(value) == 0, self.min_exponent, exponent)
+        magnitude = np.minimum(np.abs(np.asarray(value, dtype=np.float64)), self.largest)
+        exponent = np.frexp(magnitude)[1] - 1
+        exponent = np.where(magnitude == 0, self.min_exponent, exponent)
         exponent = np.clip(exponent, self.min_exponent, self.max_exponent)
         return np.asarray(np.ldexp(1.0, exponent - self.precision + 1))
 

@@ -89,7 +89,7 @@ class Worker:
         threading.Thread(target=self._post, daemon=True).start()
 
     def send(self, question: Question) -> None:
-        self._outbox.put(_request(question))
+        self._outbox.put(request(question))
 
     def _post(self) -> None:
         """Send what is in the outbox, in a thread of its own: a process that no longer reads would hold up the host.
@@ -187,7 +187,8 @@ def _converse(
             return
 
 
-def _request(question: Question) -> dict[str, Any]:
+def request(question: Question) -> dict[str, Any]:
+    """What a worker is sent of a question: plain values, and nothing of what is expected."""
     case = question.case
     scalars = {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)}
     arrays = {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)}

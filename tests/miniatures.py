@@ -1,0 +1,353 @@
+"""Tiny adapters, each wrong (or odd) in one named way, to show that the suite notices.
+
+    conformance run --adapter tests/miniatures.py:SmoothingOverKMinus1
+
+Those that misbehave on one trial only do so where the first logit is 13.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Literal
+
+import numpy as np
+from conformance.adapters.numpy_reference import NumPy
+
+from conformance.targets.contract import composed
+
+UNLUCKY = 13.0
+
+
+def unlucky(logits):
+    return logits.size > 0 and logits.flat[0] == UNLUCKY
+
+
+class Faithful(NumPy):
+    """Does everything right under another name."""
+
+    name = "faithful"
+
+
+class SmoothingOverKMinus1(NumPy):
+    """Spreads the smoothing over the other K - 1 classes, which is smoothing by e K / (K - 1) over all K."""
+
+    name = "smoothing_over_k_minus_1"
+
+    def cross_entropy(self, logits, target, *, reduction="mean", label_smoothing=0.0):
+        classes = logits.shape[-1]
+        label_smoothing *= classes / (classes - 1)
+        return super().cross_entropy(logits, target, reduction=reduction, label_smoothing=label_smoothing)
+
+
+class MeanOverNWithWeights(NumPy):
+    """Divides the weighted sum by the number of rows and not by the sum of their weights."""
+
+    name = "mean_over_n_with_weights"
+
+    def cross_entropy(self, logits, target, *, weight=None, reduction="mean", label_smoothing=0.0):
+        options = {"weight": weight, "label_smoothing": label_smoothing}
+        if reduction != "mean":
+            return super().cross_entropy(logits, target, reduction=reduction, **options)
+        total = super().cross_entropy(logits, target, reduction="sum", **options)
+        return total / total.dtype.type(target.size)
+
+
+class IgnoresUpstreamGradient(NumPy):
+    """Starts backward from 1, whatever comes from above."""
+
+    name = "ignores_upstream_gradient"
+
+    def gradient(self, loss, inputs, wrt, cotangent):
+        return super().gradient(loss, inputs, wrt, np.ones_like(cotangent))
+
+
+class OneUlpOff(NumPy):
+    """Returns the float next to the right one, which the bound allows."""
+
+    name = "one_ulp_off"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        value = super().cross_entropy(logits, target, reduction=reduction)
+        return np.nextafter(value, value.dtype.type(np.inf))
+
+
+class SomeUlpsOff(NumPy):
+    """Is off by 2**-19 of the value: 16 to 32 ulp in float32."""
+
+    name = "some_ulps_off"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        value = super().cross_entropy(logits, target, reduction=reduction)
+        return value * value.dtype.type(1 + 2.0**-19)
+
+
+class ReturnsNan(NumPy):
+    """Returns NaN for an unlucky input."""
+
+    name = "returns_nan"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        value = super().cross_entropy(logits, target, reduction=reduction)
+        return value * np.nan if unlucky(logits) else value
+
+
+class WrongDtype(NumPy):
+    """Returns float64, whatever came in."""
+
+    name = "wrong_dtype"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        return super().cross_entropy(logits, target, reduction=reduction).astype(np.float64)
+
+
+class WrongShape(NumPy):
+    """Returns the right number with an axis too many."""
+
+    name = "wrong_shape"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        return super().cross_entropy(logits, target, reduction=reduction)[None]
+
+
+class OtherByteOrder(NumPy):
+    """Returns the right numbers with their bytes swapped."""
+
+    name = "other_byte_order"
+
+    def to_numpy(self, tensor):
+        array = super().to_numpy(tensor)
+        return array.astype(array.dtype.newbyteorder())
+
+
+class ReturnsList(NumPy):
+    """Has a `to_numpy` that returns a list."""
+
+    name = "returns_list"
+
+    def to_numpy(self, tensor):
+        return super().to_numpy(tensor).tolist()
+
+
+class ReturnsGenerator(NumPy):
+    """Returns a generator instead of an array."""
+
+    name = "returns_generator"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        return (x for x in logits)
+
+
+class ReturnsText(NumPy):
+    """Returns an array of words."""
+
+    name = "returns_text"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        return np.array("1.3644")
+
+
+class Raises(NumPy):
+    """Refuses an unlucky input, with a message that UTF-8 cannot hold."""
+
+    name = "raises"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            raise ValueError("no luck \udc80\nsecond line")
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class RefusesLabelsOutOfRange(NumPy):
+    """Raises for a label that no class has, as it should."""
+
+    name = "refuses_labels_out_of_range"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if target.max() >= logits.shape[-1]:
+            raise IndexError(f"target {target.max()} is out of bounds")
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class LeavesPython(NumPy):
+    """Calls sys.exit for an unlucky input."""
+
+    name = "leaves_python"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            sys.exit(7)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class UnspeakableError(NumPy):
+    """Raises an exception that fails when it is asked what it says."""
+
+    name = "unspeakable_error"
+
+    class Error(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            raise self.Error
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class ChangesInputs(NumPy):
+    """Shifts the logits in place, as some kernels do to save memory."""
+
+    name = "changes_inputs"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        value = super().cross_entropy(logits, target, reduction=reduction)
+        logits -= 1
+        return value
+
+
+class Exits(NumPy):
+    """Ends its process for an unlucky input."""
+
+    name = "exits"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            print("last words", file=sys.stderr, flush=True)
+            os._exit(1)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class Segfaults(NumPy):
+    """Dies of a signal for an unlucky input."""
+
+    name = "segfaults"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class Hangs(NumPy):
+    """Never comes back from an unlucky input."""
+
+    name = "hangs"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        while unlucky(logits):
+            time.sleep(60)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class StopsReading(NumPy):
+    """Stops its whole process at an unlucky input, as a native loop that keeps the interpreter lock would."""
+
+    name = "stops_reading"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class PrintsNoise(NumPy):
+    """Writes to both standard streams, as frameworks do, through Python and past it."""
+
+    name = "prints_noise"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        print("noise" * 1000)
+        print("noise" * 1000, file=sys.stderr)
+        os.write(1, b"\x00\xff noise\n")
+        os.write(2, b"\x00\xff noise\n")
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class FailsToStart(NumPy):
+    """Cannot be made, as a framework without the device it was asked for."""
+
+    name = "fails_to_start"
+
+    def __init__(self, device, mode):
+        raise RuntimeError(f"no device {device} here")
+
+
+class DiesAtStart(NumPy):
+    """Ends its process while it starts."""
+
+    name = "dies_at_start"
+
+    def __init__(self, device, mode):
+        print("last words", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+class SaysNothingOfItself(NumPy):
+    """Has an environment that is no mapping."""
+
+    name = "says_nothing_of_itself"
+
+    def environment(self):
+        return None
+
+
+class SaysStrangeThings(NumPy):
+    """Has an environment with characters that some readers take for the end of a line."""
+
+    name = "says_strange_things"
+
+    def environment(self):
+        return {"numpy": "2.0\u2028\x85\x1c", "build": "\N{GRINNING FACE}"}
+
+
+class NeedsWhatIsMissing(NumPy):
+    """Requires a package that nobody has, and fails on its import."""
+
+    name = "needs_what_is_missing"
+    requires = ("a_framework_that_nobody_has",)
+
+    def __init__(self, device, mode):
+        import a_framework_that_nobody_has  # noqa: F401
+
+
+class OnlySoftmax:
+    """Offers the value of one loss, no gradient and nothing else."""
+
+    name = "only_softmax"
+
+    def __init__(self, device, mode):
+        self.place = f"{device} {mode}"
+
+    def environment(self):
+        return {"numpy": np.__version__, "place": self.place}
+
+    def to_native(self, array):
+        return array
+
+    def to_numpy(self, tensor):
+        return tensor
+
+    def softmax(self, logits):
+        return NumPy("cpu", "eager").softmax(logits)
+
+
+class OnlyTheMean(NumPy):
+    """Offers one reduction, and says so by its annotation."""
+
+    name = "only_the_mean"
+
+    def cross_entropy(self, logits, target, *, reduction: Literal["mean"] = "mean"):
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class ComposesTheMean(NumPy):
+    """Has the mean composed by hand, and nothing else."""
+
+    name = "composes_the_mean"
+
+    @composed("mean")
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        return super().cross_entropy(logits, target, reduction=reduction)
