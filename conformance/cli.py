@@ -14,12 +14,13 @@ from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.casefiles.schema import json_schema_text
 from conformance.errors import ConformanceError
 from conformance.explain import explain_case
+from conformance.freeze import freeze, frozen
 from conformance.losses import LOSSES
 from conformance.plan import make_plan
 from conformance.report.html import write_html
 from conformance.report.terminal import Progress, print_results
 from conformance.results.file import Writer, read_results
-from conformance.run import UNUSABLE, run
+from conformance.run import MISMATCH, UNUSABLE, run
 from conformance.targets.names import find_adapters
 
 INTERRUPTED = 130
@@ -131,6 +132,24 @@ def explain(case: str, *, cases: CasePaths = None, adapter: AdapterFiles = None)
     """
     explain_case(Console(), case, cases or [], adapter or [])
     return 0
+
+
+@app.command(name="freeze")
+def freeze_command(*paths: Path, check: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Write the golden numbers of ball arithmetic into case files.
+
+    Parameters
+    ----------
+    paths
+        Case files in YAML, or folders of them; by default the shipped ones.
+    check
+        Write nothing; say which files are not what comes out, with exit status 1 if any.
+    """
+    files = find_files(paths) if paths else builtin_files()
+    changed = [path for path in files if frozen(path) != path.read_text()] if check else freeze(files)
+    for path in changed:
+        print(f"{path}: {'differs from what ball arithmetic gives' if check else 'written'}")
+    return MISMATCH if check and changed else 0
 
 
 @listing.command(name="cases")

@@ -29,6 +29,7 @@ class Case:
     source: str = ""
     printed: Any = None
     expected: Any = None
+    golden: str = ""
     steps: Mapping[str, Any] = field(default_factory=dict)
     convention: str | None = None
     outcomes: Mapping[str, Any] = field(default_factory=dict)

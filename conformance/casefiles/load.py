@@ -80,7 +80,7 @@ def digest(paths: Iterable[Path]) -> str:
 def _load_file(path: Path, problems: list[Problem]) -> list[Case]:
     file = _shown(path)
     try:
-        document = _parse(path)
+        document = parse(path)
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(file, None, "", f"cannot be read: {error}"))
         return []
@@ -98,7 +98,8 @@ def _load_file(path: Path, problems: list[Problem]) -> list[Case]:
     return _read_document(file, document, problems)
 
 
-def _parse(path: Path) -> Any:
+def parse(path: Path) -> Any:
+    """A case file as ruamel's nested mappings and lists, which know their lines."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         json.loads(text)  # YAML is a superset of JSON and keeps the lines, but would accept more than JSON

@@ -117,6 +117,7 @@ class CommonCase(BaseModel):
     source: StrictStr = Field("", description="Where it is from: an article, a document, an issue.")
     printed: Any = Field(None, description="The value as published; digits in quotes keep trailing zeros.")
     expected: Result = Field(None, description="The exact value for these inputs in float64, or the word error.")
+    golden: StrictStr = Field("", description="Digest of value and gradient; written by `conformance freeze`.")
     steps: dict[str, Any] = Field(default_factory=dict, description="Intermediate values as published, by step name.")
     convention: _Name | None = Field(None, description="A point on which libraries differ on purpose.")
     outcomes: dict[_Name, Result] = Field(default_factory=dict, description="What each side of the convention gives.")

@@ -30,12 +30,19 @@ def exact(
 
     Elements that are infinite or NaN come out as NaN with remainder zero; their class is the float64 reference's.
     """
+    return _split(enclose(loss, inputs, options, cotangent))
+
+
+def enclose(
+    loss: Loss, inputs: Mapping[str, Array], options: Mapping[str, Any], cotangent: Array | None = None
+) -> Array:
+    """Value (or gradient) as an object array of balls, each with at least 110 bits right, or negligibly small."""
     bits = BITS
     while True:
         balls = _evaluate(bits, loss, inputs, options, cotangent)
         loose = [b for b in balls.flat if b.is_finite() and b.rel_accuracy_bits() < 110 and not b.is_exact()]
         if not loose or all(_negligible(b) for b in loose):
-            return _split(balls)
+            return balls
         if bits >= _MOST_BITS:
             raise PrecisionError(f"{loss.name}: {loose[0]} is not enclosed tightly enough with {bits} bits")
         bits *= 2

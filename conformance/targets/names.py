@@ -136,7 +136,7 @@ def contract_faults(cls: Any) -> list[str]:
     needed = ("environment", "to_native", "to_numpy")
     faults += [f"the method `{method}` is missing" for method in needed if not callable(getattr(cls, method, None))]
     constructor = getattr(cls, "__init__")  # noqa: B009 - mypy calls cls.__init__ unsound
-    if not _accepts(constructor, 2):
+    if constructor is object.__init__ or not _accepts(constructor, 2):  # object's claims to take anything
         faults.append("`__init__` must take (device, mode)")
     losses = [loss for loss in LOSSES if callable(getattr(cls, loss, None))]
     if not losses:
