@@ -97,6 +97,9 @@ def run_command(
 
         footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
     print_results(console, read_results(results))
+    if plan.planned == 0 and select:
+        example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
+        print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
     console.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
     return footer.exit_status
 

@@ -65,11 +65,10 @@ def test_the_wheel_runs(site, tmp_path):
     ]
     status, output = run(sys.executable, *command, env=environment, cwd=tmp_path)
     assert status == 0, output
-    where, _ = run(
+    _, where = run(
         sys.executable, "-c", "import conformance; print(conformance.__file__)", env=environment, cwd=tmp_path
     )
-    assert where == 0
-    assert (folder / "conformance" / "adapters" / "numpy_reference.py").is_file()
+    assert where.strip() == str(folder / "conformance" / "__init__.py")
 
 
 def test_pytest_pyargs_finds_the_suite(site, tmp_path):

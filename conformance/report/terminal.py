@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from types import TracebackType
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from conformance.report.summary import EXIT_MEANING, by_target, worst_first
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
-_FAILING = ("crash", "timeout", "error", "mismatch", "fixed", "not run")
+_FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
 _SHOWN = 30
 
 
@@ -45,11 +46,10 @@ def print_results(console: Console, results: Results) -> None:
     console.print(_table(results))
     for name, why in results.header.unavailable.items():
         console.print(f"{name}: not tried, {why}", highlight=False)
-    failing = worst_first([t for t in results.trials if t.verdict in _FAILING])
-    for trial in failing[:_SHOWN]:
-        console.print(_failure(trial), soft_wrap=True)
-    if len(failing) > _SHOWN:
-        console.print(f"... and {len(failing) - _SHOWN} more; all of them are in the result file", highlight=False)
+    left = Counter((t.target, t.message) for t in results.trials if t.verdict == "not run")
+    for (target, why), count in left.items():
+        console.print(f"{target}: {count} trials not run, {why}", highlight=False, markup=False, soft_wrap=True)
+    _print_failures(console, results.trials)
     if results.footer is None:
         judged, planned = len(results.trials), results.header.planned
         console.print(f"Incomplete: the run was cut off after {judged} of {planned} trials.", highlight=False)
@@ -80,10 +80,28 @@ def _table(results: Results) -> Table:
     return table
 
 
-def _failure(trial: Trial) -> Text:
+def _print_failures(console: Console, trials: list[Trial]) -> None:
+    """Failures by case, worst first, each with the figures of its worst trial; the names of the rest after that."""
+    groups: dict[tuple[str, str, str], list[Trial]] = {}
+    for trial in worst_first([t for t in trials if t.verdict in _FAILING]):
+        groups.setdefault((trial.verdict, trial.case, trial.target), []).append(trial)
+    listed = list(groups.values())
+    for failing in listed[:_SHOWN]:
+        console.print(_failure(failing), soft_wrap=True)
+    rest = sorted({f"{failing[0].case} on {failing[0].target}" for failing in listed[_SHOWN:]})
+    if rest:
+        console.print(f"... and {len(rest)} more: {', '.join(rest)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _failure(failing: list[Trial]) -> Text:
+    """The worst of the failing trials of a case, and in which dtypes and outputs the others are."""
+    trial = failing[0]
     text = Text()
     text.append(f"{trial.verdict} ", style="bold red")
     text.append(trial.id)
+    if len(failing) > 1:
+        others = sorted({f"{t.dtype} {t.output}" for t in failing[1:]})
+        text.append(f"\n    and {len(others)} more of this case: {', '.join(others)}")
     text.append(f"\n    {trial.message}" if trial.message else "")
     if trial.got is not None and trial.ratio is not None:
         place = f" at {tuple(trial.index)}" if trial.index else ""

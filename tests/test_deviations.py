@@ -1,0 +1,321 @@
+"""Known deviations: what a list excuses, what it does not, and what is wrong with a list."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance.casefiles.load import builtin_files, load_cases
+from conformance.cli import main
+from conformance.errors import DeviationError
+from conformance.judge.compare import Comparison
+from conformance.judge.deviations import Deviations, Entry, load_deviations
+from conformance.judge.verdict import Judgement, _excuse
+from conformance.plan import make_plan
+from conformance.results.file import read_results
+
+MINIATURES = Path(__file__).with_name("miniatures.py")
+TRIAL = "softmax/a[torch:cuda:compile-float32]"
+FACTS = {"torch": "2.5.1+cu121", "optax": "0.3.0.dev1", "numpy": "not a version", "device": "cuda", "mode": "compile"}
+SHIPPED = sorted((Path(__file__).parents[1] / "adapters").glob("*.deviations.yaml"))
+
+
+def entry(**more) -> Entry:
+    return Entry.model_validate({"trials": [TRIAL], "reason": "It is so.", "where": "ours.yaml:3", **more})
+
+
+# Which trials an entry speaks of
+
+
+@pytest.mark.parametrize(
+    ("glob", "matches"),
+    {
+        TRIAL: True,
+        "*": True,
+        "softmax/*": True,
+        "softmax/a[torch:*-float32]": True,
+        "softmax/?[torch:cuda:*]": True,
+        "softmax/a": False,
+        "softmax/a*gradient]": False,
+        "softmax/a[torch:cuda:compile-float3?": False,
+        "softmax/[a]*": False,
+        "softmax/[!b]*": False,
+        "softmax.a*": False,
+        "oftmax/*": False,
+        "softmax/a[torch:cuda:compile-float32]+": False,
+    }.items(),
+)
+def test_globs_know_stars_and_question_marks_only(glob, matches):
+    assert entry(trials=[glob]).applies(TRIAL, {}) is matches
+    assert entry(trials=["nothing", glob]).applies(TRIAL, {}) is matches
+
+
+@pytest.mark.parametrize(
+    ("when", "holds"),
+    [
+        ({}, True),
+        ({"torch": ">=2.5,<3"}, True),
+        ({"torch": "<2.5"}, False),
+        ({"torch": "==2.5.1"}, True),
+        ({"optax": "<0.3"}, False),
+        ({"optax": ">=0.2"}, True),
+        ({"jax": ">=0"}, False),
+        ({"numpy": ">=0"}, False),
+        ({"torch": ">=2", "optax": "<0.1"}, False),
+        ({"platform": sys.platform}, True),
+        ({"platform": "solaris"}, False),
+        ({"device": "cuda"}, True),
+        ({"device": "cpu"}, False),
+        ({"mode": "compile"}, True),
+        ({"mode": "eager", "device": "cuda"}, False),
+    ],
+)
+def test_conditions(when, holds):
+    assert entry(when=when).applies(TRIAL, FACTS) is holds
+
+
+def test_the_first_entry_that_applies_is_taken():
+    narrow, wide = entry(trials=["softmax/b*"]), entry(trials=["*"])
+    lists = Deviations([narrow, wide])
+    assert lists.find(TRIAL, {}) is wide
+    assert lists.find("softmax/b", {}) is narrow
+    assert Deviations([narrow]).find(TRIAL, {}) is None
+
+
+def test_an_entry_is_stale_when_it_speaks_of_no_trial_at_all():
+    used, unused, elsewhere, conditional = (
+        entry(trials=[TRIAL]),
+        entry(trials=["softmax/gone*"]),
+        entry(trials=["kl_div/*"]),
+        entry(trials=["entropy/*"], when={"torch": "<1"}),
+    )
+    lists = Deviations([used, unused, elsewhere, conditional])
+    assert lists.find(TRIAL, FACTS) is used
+    assert lists.find("entropy/a", FACTS) is None
+    assert lists.stale([TRIAL, "kl_div/a", "entropy/a"]) == [unused]
+
+
+# What an entry does to a verdict
+
+
+def judged(verdict: str, ratio: float | None = None) -> Judgement:
+    comparison = None if ratio is None else Comparison(ratio <= 1, False, "outside", ratio=ratio)
+    return Judgement(verdict, "outside", comparison)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "more", "verdict", "message"),
+    [
+        (judged("mismatch", 5.0), {}, "known", "outside"),
+        (judged("mismatch", 5.0), {"at_most": 5}, "known", "outside"),
+        (
+            judged("mismatch", 5.5),
+            {"at_most": 5},
+            "mismatch",
+            "outside (error over bound is 5.5, above the 5 listed at ours.yaml:3)",
+        ),
+        (
+            judged("mismatch", np.inf),
+            {"at_most": 1e9},
+            "mismatch",
+            "outside (error over bound is inf, above the 1e+09 listed at ours.yaml:3)",
+        ),
+        (judged("mismatch", np.inf), {}, "known", "outside"),
+        (judged("mismatch"), {}, "known", "outside"),
+        (judged("error"), {"outcome": "error"}, "known", "outside"),
+        (judged("error"), {}, "error", "outside (listed at ours.yaml:3 as mismatch)"),
+        (judged("mismatch", 5.0), {"outcome": "crash"}, "mismatch", "outside (listed at ours.yaml:3 as crash)"),
+        (judged("crash"), {"outcome": "timeout"}, "crash", "outside (listed at ours.yaml:3 as timeout)"),
+        (judged("timeout"), {"outcome": "timeout"}, "known", "outside"),
+        (judged("pass", 0.5), {}, "fixed", "passes, but is listed at ours.yaml:3"),
+        (judged("pass", 0.5), {"passes": "sometimes"}, "pass", "outside"),
+        (judged("mismatch", 5.0), {"passes": "sometimes"}, "known", "outside"),
+        (judged("unsupported"), {}, "unsupported", "outside"),
+        (judged("not run"), {"passes": "sometimes"}, "not run", "outside"),
+    ],
+)
+def test_what_a_list_excuses(judgement, more, verdict, message):
+    excused = _excuse(judgement, entry(**more))
+    assert (excused.verdict, excused.message) == (verdict, message)
+    assert _excuse(judgement, None) is judgement
+
+
+# In a run
+
+CASES = """
+loss: cross_entropy
+cases:
+  - {id: plain, logits: &x [[0.1, 0.2, 0.3, 0.4], [0.1, 0.1, 0.1, 0.1]], target: [2, 3], grad: false, dtypes: [float32]}
+  - {id: smoothed, logits: *x, target: [2, 3], options: {label_smoothing: 0.1}, grad: false, dtypes: [float32]}
+"""
+WRONG = "cross_entropy/smoothed[smoothing_over_k_minus_1:cpu:eager-float32]"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run an adapter that smooths wrongly with a list of one's own; its status, verdicts, stale entries and output."""
+    monkeypatch.chdir(tmp_path)
+    Path("cases.yaml").write_text(CASES)
+
+    def command(listed: str, *arguments: str):
+        Path("ours.yaml").write_text(f"deviations:\n{listed}")
+        adapter = f"{MINIATURES}:SmoothingOverKMinus1"
+        given = ["--adapter", adapter, "--cases", "cases.yaml", "--deviations", "ours.yaml", "--results", "r.jsonl"]
+        with pytest.raises(SystemExit) as caught:
+            main(["run", *given, *arguments])
+        results = read_results(Path("r.jsonl"))
+        verdicts = [trial.verdict for trial in results.trials]
+        return caught.value.code, verdicts, results, capsys.readouterr().out
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("listed", "status", "verdicts"),
+    {
+        f"  - {{trials: ['{WRONG}'], reason: r}}": (0, ["pass", "known"]),
+        "  - {trials: ['*/smoothed[*'], reason: r, at_most: 1.0e+3}": (0, ["pass", "known"]),
+        "  - {trials: ['*/smoothed[*'], reason: r, at_most: 2}": (1, ["pass", "mismatch"]),
+        "  - {trials: ['*/smoothed[*'], reason: r, outcome: error}": (1, ["pass", "mismatch"]),
+        "  - {trials: ['*/smoothed[*'], reason: r, when: {device: cuda}}": (1, ["pass", "mismatch"]),
+        "  - {trials: ['*/smoothed[*'], reason: r, when: {numpy: '>=1', device: cpu}}": (0, ["pass", "known"]),
+        "  - {trials: ['*/smoothed[*'], reason: r, when: {numpy: '<1'}}": (1, ["pass", "mismatch"]),
+        "  - {trials: ['*'], reason: r}": (1, ["fixed", "known"]),
+        "  - {trials: ['*'], reason: r, passes: sometimes}": (0, ["pass", "known"]),
+        "  []": (1, ["pass", "mismatch"]),
+    }.items(),
+)
+def test_a_list_in_a_run(run, listed, status, verdicts):
+    done = run(listed)
+    assert done[:2] == (status, verdicts)
+    assert done[2].footer.stale == []
+
+
+def test_what_is_known_says_why_and_where(run):
+    _, _, results, out = run(f"\n  - trials: ['{WRONG}']\n    reason: Over K - 1.\n    issue: https://example.org/1\n")
+    (known,) = [trial for trial in results.trials if trial.verdict == "known"]
+    assert (known.reason, known.issue, known.listed) == ("Over K - 1.", "https://example.org/1", "ours.yaml:3")
+    assert known.ratio > 100
+    assert WRONG not in out
+
+
+def test_what_is_fixed_is_a_failure(run):
+    status, verdicts, results, out = run("  - {trials: ['*/plain*'], reason: r}\n  - {trials: [x*], reason: r}")
+    assert (status, verdicts) == (1, ["fixed", "mismatch"])
+    assert results.trials[0].message == "passes, but is listed at ours.yaml:2"
+    assert "fixed cross_entropy/plain[smoothing_over_k_minus_1:cpu:eager-float32]" in out
+
+
+def test_a_stale_entry_fails_the_run(run):
+    fine = f"  - {{trials: ['{WRONG}'], reason: r}}\n"
+    status, verdicts, results, out = run(f"{fine}  - {{trials: [softmax/gone*, kl_div/gone], reason: r}}\n")
+    assert (status, verdicts) == (1, ["pass", "known"])
+    assert results.footer.stale == ["ours.yaml:3: softmax/gone*, kl_div/gone"]
+    assert "stale deviation: ours.yaml:3: softmax/gone*, kl_div/gone matches no trial" in out
+
+
+def test_an_entry_for_what_was_not_selected_is_not_stale(run):
+    fine = f"  - {{trials: ['{WRONG}'], reason: r}}\n  - {{trials: ['*[torch:cuda:*'], reason: r}}\n"
+    status, verdicts, results, _ = run(fine, "--select", "*/plain", "--dtype", "float32")
+    assert (status, verdicts, results.footer.stale) == (0, ["pass"], [])
+
+
+# What is wrong with a list
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    {
+        "- trials: [a]\n": ":1: a list of deviations is a mapping with the one key deviations",
+        "": ":1: a list of deviations is a mapping with the one key deviations",
+        "deviations: 3\n": ":1: a list of deviations is a mapping with the one key deviations",
+        "deviations: []\nmore: 1\n": ":1: a list of deviations is a mapping with the one key deviations",
+        "deviations:\n  - text\n": ":2: deviations.0: Input should be a valid dictionary or instance of Entry",
+        "deviations:\n  - trials: [a]\n": ":2: deviations.0.reason: Field required",
+        "deviations:\n  - {trials: [a], reason: ''}\n": ":2: deviations.0.reason: "
+        "String should have at least 1 character",
+        "deviations:\n  - {reason: r}\n": ":2: deviations.0.trials: Field required",
+        "deviations:\n  - {trials: [], reason: r}\n": ":2: deviations.0.trials: "
+        "List should have at least 1 item after validation, not 0",
+        "deviations:\n  - {trials: a, reason: r}\n": ":2: deviations.0.trials: Input should be a valid list",
+        "deviations:\n\n\n  - {trials: [a], reason: r, colour: red}\n": ":4: deviations.0.colour: "
+        "Extra inputs are not permitted",
+        "deviations:\n  - {trials: [a], reason: r, outcome: wrong}\n": ":2: deviations.0.outcome: "
+        "Input should be 'mismatch', 'error', 'crash' or 'timeout'",
+        "deviations:\n  - {trials: [a], reason: r, at_most: 0}\n": ":2: deviations.0.at_most: "
+        "Input should be greater than 0",
+        "deviations:\n  - {trials: [a], reason: r, passes: always}\n": ":2: deviations.0.passes: "
+        "Input should be 'never' or 'sometimes'",
+        "deviations:\n  - {trials: [a], reason: r, when: {torch: new}}\n": ":2: deviations.0.when: "
+        "'new' is no version range for torch, such as '>=2.1,<3'",
+        "deviations:\n  - {trials: [a], reason: r, when: {torch: 2.1}}\n": ":2: deviations.0.when.torch: "
+        "Input should be a valid string",
+        "deviations:\n  - {trials: [a], reason: r, review: soon}\n": ":2: deviations.0.review: "
+        "Input should be a valid date or datetime, input is too short",
+    }.items(),
+)
+def test_one_mistake_gives_one_line(tmp_path, text, problem):
+    path = tmp_path / "ours.yaml"
+    path.write_text(text)
+    with pytest.raises(DeviationError) as caught:
+        load_deviations([path])
+    assert [str(problem) for problem in caught.value.problems] == [f"{path}{problem}"]
+
+
+def test_every_mistake_of_every_list_is_said_at_once(tmp_path):
+    lists = [tmp_path / name for name in ("a.yaml", "b.yaml", "missing.yaml", "c.yaml")]
+    lists[0].write_text("deviations:\n  - {trials: [], colour: 1, reason: r}\n  - {trials: [a], reason: r}\n  - x\n")
+    lists[1].write_text("deviations: [\n")
+    lists[3].write_bytes(b"deviations: \xe9\n")
+    with pytest.raises(DeviationError) as caught:
+        load_deviations(lists)
+    lines = [str(problem) for problem in caught.value.problems]
+    assert lines[:3] == [
+        f"{lists[0]}:2: deviations.0.trials: List should have at least 1 item after validation, not 0",
+        f"{lists[0]}:2: deviations.0.colour: Extra inputs are not permitted",
+        f"{lists[0]}:4: deviations.2: Input should be a valid dictionary or instance of Entry",
+    ]
+    assert [re.sub(r":.*", "", line) for line in lines[3:]] == [str(path) for path in lists[1:]]
+    assert all(": cannot be read: " in line for line in lines[3:])
+    assert str(caught.value).startswith("6 problems found:\n")
+
+
+# The shipped lists
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return make_plan(["numpy"])
+
+
+def test_there_are_shipped_lists():
+    assert SHIPPED
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_list_loads_and_every_entry_gives_a_reason(path, plan):
+    entries = load_deviations([path])
+    for listed in entries:
+        assert listed.reason.strip().endswith(".")
+        assert listed.where.startswith(f"{path}:")
+    assert path.name.replace(".deviations.yaml", ".py") in [p.name for p in path.parent.glob("*.py")]
+    plan.deviations = Deviations(entries)
+    assert [stale.where for stale in plan.stale_entries()] == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_list_speaks_of_its_own_adapter_only(path, plan):
+    names = {name for name, adapter in plan.adapters.items() if adapter.deviations == path}
+    for listed in load_deviations([path]):
+        for glob in listed.trials:
+            assert re.fullmatch(r"\S+\[(\w+):\S+", glob), glob
+            assert glob.partition("[")[2].partition(":")[0] in names
+
+
+def test_the_suite_itself_has_nothing_to_excuse(plan):
+    assert plan.adapters["numpy"].deviations is None
+    assert len(load_cases(builtin_files())) > 100
