@@ -110,8 +110,9 @@ class Item:
     def lines(self) -> list[str]:
         """The record, and what the target said of itself, as lines of a result file."""
         assert self.record is not None
-        environment = Environment(target=str(self.target), facts=self.session.conversation(self.target).facts)
-        return [environment.model_dump_json(), self.record.model_dump_json(exclude_none=True)]
+        facts = self.session.conversation(self.target).facts
+        environment = [Environment(target=str(self.target), facts=facts).model_dump_json()] if facts else []
+        return [*environment, self.record.model_dump_json(exclude_none=True)]
 
 
 def _failure(trial: Trial) -> str:

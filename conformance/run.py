@@ -18,7 +18,7 @@ import numpy as np
 
 from conformance import __version__
 from conformance.casefiles.case import Question
-from conformance.judge.reference import Reference, reference
+from conformance.judge.reference import Reference, graded, reference
 from conformance.judge.verdict import FAILING, Judgement, judge
 from conformance.losses import Array
 from conformance.plan import Plan
@@ -39,7 +39,8 @@ class References:
     uses: Counter[tuple[str, str, str]]
     _kept: dict[tuple[str, str, str], Reference] = field(default_factory=dict)
 
-    def get(self, question: Question) -> Reference | None:
+    def get(self, question: Question, target: Target) -> Reference | None:
+        """The reference for a question, with the sharp grade of the target's framework."""
         if question.case.raises or question.case.convention:
             return None
         key = question.key
@@ -49,7 +50,7 @@ class References:
             self._kept[key] = found
         else:
             self._kept.pop(key, None)
-        return found
+        return graded(found, question, target.adapter.accuracy)
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -145,7 +146,7 @@ def judge_trial(plan: Plan, event: Answered, references: References, facts: dict
     question = event.question
     identity = question.trial_id(str(event.target))
     known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
-    ref = references.get(question)
+    ref = references.get(question, event.target)
     judgement = judge(question, event.answer, ref, plan.deviations.find(identity, known_facts))
     return _record(identity, event, judgement, ref)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from conformance.casefiles.case import Question
 from conformance.judge.exact import exact
-from conformance.losses import Array, bounds
+from conformance.losses import Accuracy, Array, bounds, sharp
 
 _REFERENCE_SLACK = 1 + 2.0**-20
 """The float64 reference of a narrower dtype is itself in error by at most the same bound with 2**-53 for the dtype's
@@ -36,3 +36,12 @@ def reference(question: Question) -> Reference:
         enclosed = np.isfinite(certified)
         value, remainder = np.where(enclosed, certified, value), np.where(enclosed, rest, 0.0)
     return Reference(value, remainder, derived.bound * _REFERENCE_SLACK, derived.sharp * _REFERENCE_SLACK)
+
+
+def graded(reference: Reference, question: Question, accuracy: Accuracy) -> Reference:
+    """The reference with the sharp grade of a framework that declares its own accuracy of exp, log and log1p."""
+    if not accuracy:
+        return reference
+    inputs, options, cotangent = question.exact
+    grade = sharp(question.case.loss, question.dtype, inputs, options, cotangent, accuracy=accuracy) * _REFERENCE_SLACK
+    return replace(reference, sharp=np.minimum(grade, reference.bound))

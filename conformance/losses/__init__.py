@@ -16,9 +16,9 @@ import numpy as np
 
 from conformance.losses.arithmetic import Number
 from conformance.losses.formats import DTYPES, FORMATS, Array, Format
-from conformance.losses.rounded import Model, Rounded, bound_model, sharp_model
+from conformance.losses.rounded import Accuracy, Model, Rounded, bound_model, sharp_model
 
-__all__ = ["DTYPES", "FORMATS", "LOSSES", "Array", "Bounds", "Format", "Loss", "bounds"]
+__all__ = ["DTYPES", "FORMATS", "LOSSES", "Accuracy", "Array", "Bounds", "Format", "Loss", "bounds", "sharp"]
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,21 @@ def bounds(
 ) -> Bounds:
     """Reference and bounds of the value, or of the gradient when a `cotangent` is given, for inputs in `dtype`."""
     line = loss.evaluate(_rounded(bound_model(dtype)), inputs, options, cotangent)
-    grade = loss.evaluate(_rounded(sharp_model(dtype)), inputs, options, cotangent).stored()
-    return Bounds(line.value, line.error, np.minimum(grade.error, line.error))
+    return Bounds(line.value, line.error, np.minimum(sharp(loss, dtype, inputs, options, cotangent), line.error))
+
+
+def sharp(
+    loss: Loss,
+    dtype: str,
+    inputs: Mapping[str, Array],
+    options: Mapping[str, Any],
+    cotangent: Array | None = None,
+    *,
+    accuracy: Accuracy = (),
+) -> Array:
+    """The sharp grade alone, for a framework whose exp, log and log1p have the given `accuracy`."""
+    graded: Rounded = loss.evaluate(_rounded(sharp_model(dtype, accuracy)), inputs, options, cotangent)
+    return graded.stored().error
 
 
 def _rounded(model: Model) -> Callable[[Any], Rounded]:

@@ -14,7 +14,8 @@ The two models of a trial:
   bfloat16 too, as the specification has no bfloat16 table). Subnormal results may be flushed to zero, except in
   float16, whose subnormals are ordinary values.
 * **sharp**, the grade: everything in at least float32 and one rounding to the dtype at the end, log1p over the
-  non-maximal terms, sums no taller than 64 additions, no flushing.
+  non-maximal terms, sums no taller than 64 additions, no flushing; exp, log and log1p as accurate as the framework
+  documents or as was measured of it, where its adapter says so.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ from conformance.losses.formats import FORMATS, Array, Format
 
 Pair = tuple[Array, Array]
 """A value and the bound on its error, both float64 and of one shape."""
+
+
+Accuracy = tuple[tuple[str, tuple[float, float, float]], ...]
+"""Errors of exp, log and log1p in ulp by dtype: pairs of a dtype's name and the three figures."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,12 @@ def bound_model(dtype: str) -> Model:
 
 
 @cache
-def sharp_model(dtype: str) -> Model:
-    """The sharp grade for `dtype`."""
+def sharp_model(dtype: str, accuracy: Accuracy = ()) -> Model:
+    """The sharp grade for `dtype`, with a framework's own accuracy of exp, log and log1p where it declares one."""
     fmt = FORMATS[dtype]
     inner = _at_least_float32(fmt)
-    tiny = inner.smallest_subnormal
-    return Model(inner, inner, fmt, *_published(inner), underflow=tiny, strict=True, tallest_sum=64)
+    functions = dict(accuracy).get(inner.name, _published(inner))
+    return Model(inner, inner, fmt, *functions, underflow=inner.smallest_subnormal, strict=True, tallest_sum=64)
 
 
 class Rounded(NDArrayOperatorsMixin):

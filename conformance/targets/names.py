@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.errors import TargetError
-from conformance.losses import LOSSES
+from conformance.losses import DTYPES, LOSSES, Accuracy
 from conformance.targets.contract import keyword_options
 from conformance.targets.worker import describe, load_class
 
@@ -32,6 +32,7 @@ class Adapter:
     requires: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
+    accuracy: Accuracy = ()
     deviations: Path | None = None
 
     def missing(self) -> list[str]:
@@ -121,6 +122,7 @@ def _inspect(location: str) -> Adapter:
         tuple(getattr(cls, "requires", ())),
         tuple(getattr(cls, "devices", ())),
         tuple(getattr(cls, "modes", ())),
+        tuple(sorted(getattr(cls, "accuracy", {}).items())),
         beside if beside.is_file() else None,
     )
 
@@ -135,6 +137,10 @@ def contract_faults(cls: Any) -> list[str]:
         faults.append(f"the class attribute `name` must be a text without spaces, colons, * ? [ or ], not {name!r}")
     needed = ("environment", "to_native", "to_numpy")
     faults += [f"the method `{method}` is missing" for method in needed if not callable(getattr(cls, method, None))]
+    if not _is_accuracy(getattr(cls, "accuracy", {})):
+        faults.append(
+            '`accuracy` must map a dtype to the errors of exp, log and log1p, as {"float32": (1.0, 1.0, 1.0)}'
+        )
     constructor = getattr(cls, "__init__")  # noqa: B009 - mypy calls cls.__init__ unsound
     if constructor is object.__init__ or not _accepts(constructor, 2):  # object's claims to take anything
         faults.append("`__init__` must take (device, mode)")
@@ -162,6 +168,13 @@ def _signature_faults(cls: Any, loss: str) -> list[str]:
             theirs, default = parameter.default, ours.options[name].default
             faults.append(f"`{loss}` has {name}={theirs!r} by default, where the loss has {default!r}")
     return faults
+
+
+def _is_accuracy(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        dtype in DTYPES and isinstance(errors, tuple) and len(errors) == 3 and all(e > 0 for e in errors)
+        for dtype, errors in value.items()
+    )
 
 
 def _accepts(function: Any, count: int) -> bool:
