@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter, validators
-from rich.console import Console
 
 from conformance import __version__
 from conformance.casefiles.load import builtin_files, find_files, load_cases
@@ -18,7 +17,7 @@ from conformance.freeze import freeze, frozen
 from conformance.losses import LOSSES
 from conformance.plan import make_plan
 from conformance.report.html import write_html
-from conformance.report.terminal import Progress, print_results
+from conformance.report.terminal import Progress, console, print_results
 from conformance.results.file import Writer, read_results
 from conformance.run import MISMATCH, UNUSABLE, run
 from conformance.targets.names import find_adapters
@@ -88,19 +87,19 @@ def run_command(
         deviation_paths=deviations or (),
         pythons=python or (),
     )
-    console = Console()
-    with Writer(results) as writer, Progress(Console(stderr=True), plan.planned) as progress:
+    screen = console()
+    with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:
 
         def write(line: object) -> None:
             writer.write(line)  # type: ignore[arg-type]
             progress.saw(line)
 
         footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
-    print_results(console, read_results(results))
+    print_results(screen, read_results(results))
     if plan.planned == 0 and select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
         print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
-    console.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
+    screen.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
     return footer.exit_status
 
 
@@ -117,7 +116,7 @@ def report(results: Path, *, html: Path | None = None) -> int:
     """
     read = read_results(results)
     if html is None:
-        print_results(Console(), read)
+        print_results(console(), read)
     else:
         write_html(read, html)
         print(f"Report: {html}")
@@ -133,7 +132,7 @@ def explain(case: str, *, cases: CasePaths = None, adapter: AdapterFiles = None)
     case
         Id of the case, such as cross_entropy/worked_example.
     """
-    explain_case(Console(), case, cases or [], adapter or [])
+    explain_case(console(), case, cases or [], adapter or [])
     return 0
 
 

@@ -5,16 +5,17 @@ Inert until a conformance test is collected: nothing of the suite or of any fram
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from conformance.pytest_session import Item, Session
+    from conformance.plan import Plan
+    from conformance.pytest_session import Item, Recorder, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
-_RECORDER: pytest.StashKey[Any] = pytest.StashKey()
 _LIST_OPTIONS = {
     "target": "what to try, as ADAPTER[:DEVICE[:MODE]]; by default every installed framework on the CPU",
     "cases": "case file or folder to use instead of the shipped cases",
@@ -31,7 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, meaning in _LIST_OPTIONS.items():
         group.addoption(f"--conformance-{name}", action="append", default=[], help=f"{meaning}; repeatable")
     group.addoption("--conformance-results", default=None, help="where to write the result file")
-    group.addoption("--conformance-timeout", type=float, default=60.0, help="seconds that one trial may take")
+    group.addoption("--conformance-timeout", type=_seconds, default=60.0, help="seconds that one trial may take")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return seconds
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # With -n, keep the trials of a target together, so that each framework is imported once.
     if getattr(config.option, "dist", "no") == "load" and _only_ours(config):
         config.option.dist = "loadgroup"
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Controller(config), "conformance-controller")
 
 
 def _only_ours(config: pytest.Config) -> bool:
@@ -65,48 +75,56 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
         report.conformance = trial.lines()
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    recorder = _current_recorder
-    if recorder is not None and hasattr(report, "conformance"):
-        recorder.write(report.conformance)
+class _Controller:
+    """The one process that sees all reports: it writes the result file and has the last word on the lists."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._recorder: Recorder | None = None
+        self._plan: Plan | None = None
+        self._trials = False
+
+    def pytest_sessionstart(self) -> None:
+        path = self._config.getoption("--conformance-results")
+        if path:
+            from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until asked for
+            from conformance.pytest_session import Recorder  # noqa: PLC0415
+
+            try:
+                self._recorder = Recorder(_options(self._config), Path(path))
+            except ConformanceError as error:
+                raise pytest.UsageError(f"conformance: {error}") from error
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "conformance"):
+            self._trials = True
+            if self._recorder is not None:
+                self._recorder.write(report.conformance)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._trials:
+            from conformance.pytest_session import plan_from  # noqa: PLC0415
+
+            self._plan = plan_from(_options(self._config))
+            if self._plan.stale_entries() and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._recorder is not None:
+            self._recorder.close(int(session.exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._plan is None:
+            return
+        for name, why in self._plan.unavailable.items():
+            terminalreporter.write_line(f"conformance: {name} not tried, {why}")
+        for entry in self._plan.stale_entries():
+            terminalreporter.write_line(f"conformance: stale deviation {entry.where} matches no trial", red=True)
 
 
-_current_recorder: Any = None
-"""pytest gives `pytest_runtest_logreport` no config, so the recorder of the running session is kept here."""
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    global _current_recorder  # noqa: PLW0603 - see above
-    path = session.config.getoption("--conformance-results")
-    if path and not hasattr(session.config, "workerinput"):
-        from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until asked for
-        from conformance.pytest_session import Recorder  # noqa: PLC0415
-
-        try:
-            _current_recorder = Recorder(_options(session.config), Path(path))
-        except ConformanceError as error:
-            raise pytest.UsageError(f"conformance: {error}") from error
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    global _current_recorder  # noqa: PLW0603 - see above
+def pytest_sessionfinish(session: pytest.Session) -> None:
     ours = session.config.stash.get(_SESSION, None)
     if ours is not None:
         ours.close()
-    if _current_recorder is not None:
-        _current_recorder.close(int(exitstatus))
-        _current_recorder = None
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    session = config.stash.get(_SESSION, None)
-    if session is None:
-        return
-    for name, why in session.plan.unavailable.items():
-        terminalreporter.write_line(f"conformance: {name} not tried, {why}")
-    for entry in session.plan.stale_entries():
-        terminalreporter.write_line(f"conformance: stale deviation {entry.where} matches no trial", red=True)
 
 
 def _options(config: pytest.Config) -> dict[str, Any]:

@@ -230,11 +230,11 @@ def test_another_interpreter(run):
         ("UnspeakableError", {"unlucky"}, "crash", "the process died"),
         ("Exits", {"unlucky"}, "crash", "the process died\nlast words"),
         ("Segfaults", {"unlucky"}, "crash", "the process died"),
-        ("Hangs", {"unlucky"}, "timeout", "no answer within 0.5 s"),
+        ("Hangs", {"unlucky"}, "timeout", "no answer within 1 s"),
     ],
 )
 def test_planted_faults_are_found_and_nothing_else(run, name, failing, verdict, message):
-    done = run(name, "--timeout", "0.5" if name == "Hangs" else "60")
+    done = run(name, "--timeout", "1" if name == "Hangs" else "60")
     assert done.status == 1
     assert done.failing() == dict.fromkeys(failing, verdict)
     assert len(done.verdicts()) == PLANNED
@@ -242,7 +242,7 @@ def test_planted_faults_are_found_and_nothing_else(run, name, failing, verdict, 
     for trial in done.results.trials:
         if short(trial) in failing:
             assert message in trial.message
-            assert f"{verdict} {trial.id}" in done.out
+            assert f"{verdict} {trial.case}[{trial.target}-" in done.out
     assert "exit status 1: something failed, or a list of deviations no longer fits." in done.out
 
 
@@ -274,19 +274,20 @@ MANY = "loss: cross_entropy\ncases:\n" + "".join(
 )
 def test_one_bad_trial_costs_one_trial_however_much_is_under_way(run, name, verdict):
     Path("cases.yaml").write_text(MANY)
-    done = run(name, "--timeout", "1")
+    done = run(name, "--timeout", "2")
     assert done.failing() == {"c20": verdict}
     assert [trial.case for trial in done.results.trials] == [f"cross_entropy/c{i}" for i in range(40)]
 
 
-def test_a_worker_that_keeps_dying_is_given_up(run):
+def test_a_worker_that_keeps_dying_is_given_up(run, monkeypatch):
+    monkeypatch.setattr("conformance.targets.process._RESTARTS", 2)
     Path("cases.yaml").write_text(
         "loss: cross_entropy\ncases:\n"
-        + "".join(f"  - {{id: c{i}, logits: [13.0], target: 0, grad: false, dtypes: [float32]}}\n" for i in range(23))
+        + "".join(f"  - {{id: c{i}, logits: [13.0], target: 0, grad: false, dtypes: [float32]}}\n" for i in range(5))
     )
     done = run("Exits")
-    assert Counter(done.verdicts().values()) == {"crash": 21, "not run": 2}
-    assert done.message("c22") == "the worker died 21 times"
+    assert Counter(done.verdicts().values()) == {"crash": 3, "not run": 2}
+    assert done.message("c4") == "the worker died 3 times"
 
 
 LABEL_OUT_OF_RANGE = (

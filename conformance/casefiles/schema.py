@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -101,6 +102,17 @@ def _text_or_array(value: Any) -> Any:
 # pydantic resolves references while it builds a schema, so ours are put in as comments and replaced at the end.
 Values = Annotated[Any, BeforeValidator(array), WithJsonSchema({"$comment": "Input"})]
 Result = Annotated[Any, BeforeValidator(_text_or_array), WithJsonSchema({"$comment": "Expected"})]
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"not text: {error.reason} at {error.start}") from None
+    return text
+
+
+Text = Annotated[StrictStr, AfterValidator(_encodable)]
 _Layout = Literal["transposed", "strided", "sliced", "reversed"]
 _LabelDtype = Literal["int8", "uint8", "int16", "int32", "int64"]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]
@@ -112,9 +124,9 @@ class CommonCase(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     id: _Name = Field(description="Stable name, unique within the loss; never reused.")
-    title: StrictStr = Field("", description="What the case is, in one line.")
-    why: StrictStr = Field("", description="Why it exists: what it would catch.")
-    source: StrictStr = Field("", description="Where it is from: an article, a document, an issue.")
+    title: Text = Field("", description="What the case is, in one line.")
+    why: Text = Field("", description="Why it exists: what it would catch.")
+    source: Text = Field("", description="Where it is from: an article, a document, an issue.")
     printed: Any = Field(None, description="The value as published; digits in quotes keep trailing zeros.")
     expected: Result = Field(None, description="The exact value for these inputs in float64, or the word error.")
     golden: StrictStr = Field("", description="Digest of value and gradient; written by `conformance freeze`.")

@@ -37,7 +37,7 @@ _CONDITIONS = ("platform", "device", "mode")
 
 
 class Entry(BaseModel):
-    """One entry of a list; `where` is the file and line it stands at."""
+    """One entry of a list; `where`, the file and line it stands at, is no key of the list."""
 
     model_config = ConfigDict(extra="forbid")
     trials: list[str] = Field(min_length=1)
@@ -133,6 +133,9 @@ def _load_list(path: Path, problems: list[Problem]) -> list[Entry]:
     entries = []
     for i, item in enumerate(listed):
         line = marks.lc.item(i)[0] + 1
+        if isinstance(item, dict) and "where" in item:
+            problems.append(Problem(str(path), line, f"deviations.{i}.where", "Extra inputs are not permitted"))
+            continue
         try:
             given: dict[str, Any] = dict(item) if isinstance(item, dict) else item
             entries.append(Entry.model_validate(given).model_copy(update={"where": f"{path}:{line}"}))

@@ -20,6 +20,12 @@ _FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
 _SHOWN = 30
 
 
+def console(*, stderr: bool = False) -> Console:
+    """A console for the output; where that is no terminal it is wide enough for the table."""
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=160)
+
+
 class Progress:
     """A bar while a run works; silent in CI and wherever the output is no terminal."""
 

@@ -178,9 +178,11 @@ def _is_accuracy(value: Any) -> bool:
 
 
 def _accepts(function: Any, count: int) -> bool:
-    """Whether a method can be called with `count` positional arguments after self."""
+    """Whether a method can be called with `count` positional arguments after self, and its options by keyword."""
     try:
-        inspect.signature(function).bind(*[None] * (count + 1))
+        signature = inspect.signature(function)
+        options = {p.name: None for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+        signature.bind(*[None] * (count + 1), **options)
     except TypeError:
         return False
     return True

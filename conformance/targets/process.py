@@ -30,7 +30,8 @@ _WINDOW = 32
 _RESTARTS = 20
 
 _BOOTSTRAP = """
-import importlib.util, sys
+import importlib.util, os, sys
+sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) != os.getcwd()]  # no file here may hide a framework
 folder = channel.receive()
 init = folder + "/__init__.py"
 spec = importlib.util.spec_from_file_location("conformance", init, submodule_search_locations=[folder])

@@ -39,10 +39,13 @@ def serve(channel: Any) -> None:
 
 
 def load_class(location: str) -> type[Any]:
-    """The class at `module:Class` or `path/to/file.py:Class`."""
+    """The class at `module:Class` or `path/to/file.py:Class`; such a file may import its neighbours."""
     place, _, name = location.rpartition(":")
     if not place.endswith(".py"):
         return getattr(importlib.import_module(place), name)  # type: ignore[no-any-return]
+    neighbours = str(Path(place).resolve().parent)
+    if neighbours not in sys.path:
+        sys.path.append(neighbours)  # last, so that none of them hides an installed framework
     spec = importlib.util.spec_from_file_location(f"conformance_adapter_{Path(place).stem}", place)
     if spec is None or spec.loader is None:
         raise ImportError(f"{place} is no Python file")
