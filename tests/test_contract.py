@@ -398,3 +398,30 @@ def test_the_worker_needs_the_standard_library_and_numpy_only():
         "conformance.targets.wire",
         "conformance.targets.worker",
     ]
+
+
+def test_no_file_of_the_working_directory_hides_a_framework(tmp_path):
+    """A fork is often run from its own checkout, which has a folder named like the framework."""
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('the wrong numpy')\n")
+    (tmp_path / "neighbour.py").write_text("VALUE = 7\n")
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n"
+        "    name = 'mine'\n"
+        "    def __init__(self, device, mode):\n"
+        "        import neighbour, numpy\n"
+        "        self.numpy = numpy\n"
+        "    def environment(self): return {'numpy': self.numpy.__version__}\n"
+        "    def to_native(self, array): return array\n"
+        "    def to_numpy(self, tensor): return tensor\n"
+        "    def self_information(self, probs): return -self.numpy.log(probs)\n"
+    )
+    command = [sys.executable, "-P", "-m", "conformance", "run", "--adapter", "mine.py:Mine"]
+    done = subprocess.run(
+        [*command, "--select", "self_information/powers_of_half", "--dtype", "float32"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mine:cpu:eager" in done.stdout

@@ -221,9 +221,11 @@ def test_installed_it_runs_by_its_name(folder, numpy_options):
     assert done.stdout.splitlines()[-1].startswith("8 passed in ")
 
 
-def test_a_stale_entry_is_said(folder, numpy_options):
-    done = run_pytest("conformance", *numpy_options, f"--conformance-deviations={folder}/stale.yaml")
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "xdist"])
+def test_a_stale_entry_is_said_and_fails_the_session(folder, numpy_options, processes):
+    done = run_pytest("conformance", *numpy_options, *processes, f"--conformance-deviations={folder}/stale.yaml")
     assert f"conformance: stale deviation {folder}/stale.yaml:1 matches no trial" in done.stdout
+    assert done.returncode == 1
 
 
 def test_a_hanging_trial_is_one_failure(folder):
