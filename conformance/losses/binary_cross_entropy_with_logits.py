@@ -4,7 +4,8 @@ It is binary cross entropy at p = sigmoid(x), in the form that cannot overflow a
 admits $\max(x, 0) - x y + \log1p(e^{-|x|})$ (TensorFlow's documentation of `sigmoid_cross_entropy_with_logits`), which
 is as good for hard labels. It does not admit $(1 - y) x - \log g(x)$, whose terms cancel for x far below zero.
 
-Gradient: $w g [(1 - y)\, g(x) - P\, y\, g(-x)]$; without P that is $g(x) - y$, which is admitted too.
+Gradient: $w g [(1 - y)\, g(x) - P\, y\, g(-x)]$; without P that is $g(x) - y$, which is admitted too, with the upstream
+gradient multiplied in before or after the difference.
 """
 
 import numpy as np
@@ -52,8 +53,10 @@ def gradient(
     falling, rising = sigmoid_for_gradient(logits), sigmoid_for_gradient(-logits)
     apart = (1 - target) * falling * scale - share * rising * scale
     # With a weight on the positives the two terms join to (1 - y + P y) g(x) - P y.
-    joined = (1 - target + share) * sigmoid(logits) * scale - share * scale
-    return either(apart, joined)
+    mass = 1 - target + share
+    first = mass * sigmoid(logits) * scale - share * scale
+    last = (mass * sigmoid(logits) - share) * scale
+    return either(apart, either(first, last))
 
 
 def _maximum_form(logits: Number, target: Number) -> Number:

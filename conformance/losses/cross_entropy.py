@@ -8,10 +8,10 @@ The mean over index targets divides by the weights of the kept rows' classes; ov
 of rows (as PyTorch documents for `CrossEntropyLoss`). Terms of mass zero count as zero (0 log 0 = 0).
 
 Gradient with respect to the logits, for upstream gradient g per row and $a_j = q_j w_j$:
-$\partial L/\partial x_j = g (p_j \sum_k a_k - a_j)$.
+$\partial L/\partial x_j = g (p_j \sum_k a_k - a_j)$, with g multiplied in before or after the difference.
 """
 
-from conformance.losses.arithmetic import Number, expand, is_float, move_axis, total, where
+from conformance.losses.arithmetic import Number, either, expand, is_float, move_axis, total, where
 from conformance.losses.reduction import Reduction, reduce, upstream
 from conformance.losses.softmax import log_probabilities, probabilities_for_gradient
 from conformance.losses.target import class_axis, target_mass
@@ -50,8 +50,10 @@ def gradient(
     logits, target = _class_axis_last(logits, target, axis)
     mass, kept, count = target_mass(logits, target, weight, ignore_index, label_smoothing)
     g = expand(upstream(cotangent, kept.shape, reduction, count))
-    scaled = mass * g
-    pull = probabilities_for_gradient(logits) * total(scaled, -1, keepdims=True) - scaled
+    scaled, p = mass * g, probabilities_for_gradient(logits)
+    first = p * total(scaled, -1, keepdims=True) - scaled
+    last = (p * total(mass, -1, keepdims=True) - mass) * g
+    pull = either(first, last)
     return move_axis(where(kept[..., None], pull, 0 * mass), -1, class_axis(axis, ndim))
 
 

@@ -6,7 +6,7 @@ gradient.
 
 import numpy as np
 
-from conformance.losses.arithmetic import Number, expand, move_axis, total, where
+from conformance.losses.arithmetic import Number, either, expand, move_axis, total, where
 
 
 def value(probs: Number, *, axis: int = -1) -> Number:
@@ -19,4 +19,5 @@ def gradient(cotangent: Number, probs: Number, *, axis: int = -1) -> Number:
     """Gradient with respect to `probs`, of their shape."""
     probs = move_axis(probs, axis, -1)
     g = expand(cotangent)
-    return move_axis(-(np.log(probs) * g + g), -1, axis)
+    log_p = np.log(probs)
+    return move_axis(-either(log_p * g + g, (log_p + 1) * g), -1, axis)
