@@ -11,7 +11,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/$(VENV)/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
-.PHONY: report test lint format bench golden schema clean
+.PHONY: report test lint format bench mutants golden schema clean
 
 ## report: try every framework on the CPU and write reports/latest/index.html
 report: $(READY)
@@ -38,6 +38,10 @@ format: $(READY)
 ## bench: overhead of the suite over the bare framework calls
 bench: $(READY)
 	$(BIN)/python benchmarks/overhead.py
+
+## mutants: the golden cases against deliberately wrong implementations
+mutants: $(READY)
+	$(BIN)/python tests/mutants/score.py
 
 ## golden: write the golden numbers of ball arithmetic into the case files anew
 golden: $(READY)

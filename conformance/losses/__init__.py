@@ -85,7 +85,10 @@ def bounds(
 ) -> Bounds:
     """Reference and bounds of the value, or of the gradient when a `cotangent` is given, for inputs in `dtype`."""
     line = loss.evaluate(_rounded(bound_model(dtype)), inputs, options, cotangent)
-    return Bounds(line.value, line.error, np.minimum(sharp(loss, dtype, inputs, options, cotangent), line.error))
+    # A result below the smallest normal number may be flushed even where nothing on the way to it was rounded.
+    tiny = (line.value != 0) & (np.abs(line.value) < FORMATS[dtype].smallest_normal) & (dtype != "float16")
+    bound = line.error + np.where(tiny, line.model.underflow, 0.0)
+    return Bounds(line.value, bound, np.minimum(sharp(loss, dtype, inputs, options, cotangent), bound))
 
 
 def sharp(

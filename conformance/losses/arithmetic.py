@@ -40,7 +40,9 @@ def quotient(numerator: Number, denominator: Number) -> Number:
     or its reciprocal stored in the dtype, and the division done term by term.
     """
     if isinstance(numerator, Rounded):
-        return (total(numerator) / denominator).roundings(2)
+        mean = (total(numerator) / denominator).roundings(2)
+        terms = int(np.count_nonzero(numerator.value))  # each may underflow when it is divided by itself
+        return Rounded(mean.value, mean.model, mean.error + terms * mean.model.underflow)
     numerator = np.asarray(numerator)
     if numerator.dtype.itemsize == 2:
         ratio = numerator.sum(dtype=np.float32) / np.asarray(denominator, dtype=np.float32)

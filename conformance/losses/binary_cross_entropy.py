@@ -1,8 +1,8 @@
 r"""Binary cross entropy of probabilities: $-w [y \log p + (1 - y) \log(1 - p)]$ (S4).
 
 It is the negative logarithm of $P(y|x) = p^y (1 - p)^{1-y}$. The second logarithm is taken by log1p(-p), which keeps
-small p. Terms of mass zero count as zero. Gradient: $w g (p - y) / (p (1 - p))$; the pass line also admits its two
-terms -y/p and (1 - y)/(1 - p) taken apart, as automatic differentiation does.
+small p. Terms of mass zero count as zero. Gradient: $w g (p - y) / (p (1 - p))$, with g multiplied in first or last; the
+pass line also admits its two terms -y/p and (1 - y)/(1 - p) taken apart, as automatic differentiation does.
 """
 
 import numpy as np
@@ -26,5 +26,6 @@ def gradient(
     g = upstream(cotangent, probs.shape, reduction)
     scale = g + 0 * probs if weight is None else g * (weight + 0 * probs)
     joined = (probs - target) / (probs * (1 - probs)) * scale
+    before = scale * (probs - target) / (probs * (1 - probs))
     apart = scale * ((1 - target) / (1 - probs)) - scale * (target / probs)
-    return either(joined, apart)
+    return either(joined, either(before, apart))

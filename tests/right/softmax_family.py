@@ -12,7 +12,7 @@ from right.plumbing import Arithmetic, number, picked, stored
 
 @dataclass
 class Rows:
-    """A class loss as rows: `x` is (rows, classes); `labels` or the probabilities `q`; rows not `kept` count nothing."""
+    """A class loss as rows: `x` is (rows, classes), with `labels` or probabilities `q`; only `kept` rows count."""
 
     x: Any
     labels: Any
@@ -35,7 +35,9 @@ class SoftmaxFamily(Arithmetic):
         return self._on_rows(self.log_softmax_of, axis, logits)
 
     def logsumexp(self, logits, *, axis=-1):
-        return self._on_rows(self.logsumexp_of, axis, logits)[..., 0]
+        moved = np.moveaxis(self.inside(logits), axis, -1)
+        flat = self.logsumexp_of(moved.reshape(-1, moved.shape[-1]))
+        return stored(flat.reshape(moved.shape[:-1]), logits)
 
     def softmax_gradient(self, g, logits, *, axis=-1):
         return self._on_rows(self.softmax_pull, axis, g, logits)
@@ -56,7 +58,7 @@ class SoftmaxFamily(Arithmetic):
         g = self._upstream(g, rows, reduction)
         pull = np.zeros_like(rows.x)
         np.put_along_axis(pull, rows.labels[:, None], -(g * self.row_weight(rows)), axis=-1)
-        return self._restored(np.where(rows.kept[:, None], pull, 0 * pull), log_probs, axis)
+        return self._restored(np.where(rows.kept[:, None], pull, number(0, pull)), log_probs, axis)
 
     def cross_entropy(
         self, logits, target, *, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, axis=1
@@ -69,7 +71,7 @@ class SoftmaxFamily(Arithmetic):
     ):
         rows = self.rows(logits, target, weight, ignore_index, label_smoothing, axis)
         pull = self.row_gradients(rows, self._upstream(g, rows, reduction))
-        return self._restored(np.where(rows.kept[:, None], pull, 0 * pull), logits, axis)
+        return self._restored(np.where(rows.kept[:, None], pull, number(0, pull)), logits, axis)
 
     # The steps, on rows in the type inside.
 
@@ -153,7 +155,7 @@ class SoftmaxFamily(Arithmetic):
         return Rows(flat, None, q, np.ones(len(flat), bool), weight, smoothing, moved.shape[:-1])
 
     def _reduced(self, rows, losses, reduction, like):
-        losses = np.where(rows.kept, losses, 0 * number(0, rows.x))
+        losses = np.where(rows.kept, losses, number(0, losses))
         return stored(self.reduce(losses.reshape(rows.shape), reduction, self.divisor(rows)), like)
 
     def _upstream(self, g, rows, reduction):
@@ -168,6 +170,5 @@ class SoftmaxFamily(Arithmetic):
     def _on_rows(self, function, axis, *arrays):
         moved = [np.moveaxis(self.inside(x), axis, -1) for x in arrays]
         shape = moved[-1].shape
-        result = function(*(x.reshape(-1, shape[-1]) for x in moved))
-        result = result.reshape(*shape[:-1], -1 if result.size else shape[-1])
-        return stored(np.moveaxis(result, -1, axis) if result.shape[-1] == shape[-1] else result, arrays[-1])
+        result = function(*(x.reshape(-1, shape[-1]) for x in moved)).reshape(shape)
+        return stored(np.moveaxis(result, -1, axis), arrays[-1])
