@@ -1,8 +1,8 @@
 r"""Binary cross entropy of probabilities: $-w [y \log p + (1 - y) \log(1 - p)]$ (S4).
 
 It is the negative logarithm of $P(y|x) = p^y (1 - p)^{1-y}$. The second logarithm is taken by log1p(-p), which keeps
-small p. Terms of mass zero count as zero. Gradient: $w g (p - y) / (p (1 - p))$, with g multiplied in first or last; the
-pass line also admits its two terms -y/p and (1 - y)/(1 - p) taken apart, as automatic differentiation does.
+small p. Terms of mass zero count as zero. Gradient: $w g (p - y) / (p (1 - p))$, with g multiplied in first or last;
+the pass line also admits its two terms -y/p and (1 - y)/(1 - p) taken apart, as automatic differentiation does.
 """
 
 import numpy as np

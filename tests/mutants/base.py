@@ -36,6 +36,8 @@ REDUCED = (
     "kl_div",
 )
 CLASS_LABELS = ("nll_loss", "cross_entropy")
+WRT = {name: loss.wrt for name, loss in LOSSES.items()}
+DEFAULTS = {name: {option: p.default for option, p in loss.options.items()} for name, loss in LOSSES.items()}
 REGISTRY: dict[str, Defect] = {}
 
 
@@ -63,7 +65,7 @@ class Call:
     @property
     def x(self):
         """The differentiated input."""
-        return self.inputs[LOSSES[self.loss].wrt]
+        return self.inputs[WRT[self.loss]]
 
     @property
     def target(self):
@@ -75,11 +77,10 @@ class Call:
         return self.x.dtype.type
 
     def option(self, name):
-        default = LOSSES[self.loss].options[name].default if name in LOSSES[self.loss].options else None
-        return self.options.get(name, default)
+        return self.options[name] if name in self.options else DEFAULTS[self.loss].get(name)
 
     def with_x(self, x):
-        return replace(self, inputs={**self.inputs, LOSSES[self.loss].wrt: x})
+        return replace(self, inputs={**self.inputs, WRT[self.loss]: x})
 
     def right(self, **changes):
         """The correct result, with some inputs, options or the upstream gradient changed."""

@@ -18,11 +18,6 @@ def changed(call, change, option="weight"):
     return call.right() if weight is None else call.right(**{option: change(weight)})
 
 
-def of_labels(call):
-    """The weight of each row's class."""
-    return np.where(call.target == call.option("ignore_index"), 0, np.take(call.options["weight"], call.target % 4))
-
-
 @mutant(*WEIGHTED)
 def weight_ignored(call):
     return changed(call, lambda weight: None)
