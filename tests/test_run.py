@@ -666,3 +666,11 @@ def test_the_package_works_where_only_its_own_folder_is(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert read_results(tmp_path / "conformance-results.jsonl").complete
+
+
+def test_a_reader_that_has_seen_enough_ends_a_listing_quietly():
+    listing = [sys.executable, "-m", "conformance", "list", "cases"]
+    with subprocess.Popen(listing, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141

@@ -1,0 +1,37 @@
+"""The command line. Commands gather their arguments and hand over; nothing is computed or drawn here.
+
+Each module registers its commands on the application when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cyclopts import CycloptsError
+
+from conformance.cli import freezing, listing, running
+from conformance.cli.app import app
+from conformance.errors import ConformanceError
+from conformance.run import UNUSABLE
+
+__all__ = ["app", "freezing", "listing", "main", "running"]
+
+INTERRUPTED, PIPE_CLOSED = 130, 141
+"""Exit statuses as a shell gives them for SIGINT and SIGPIPE."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its status; what is the user's to fix is said without a traceback."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, ConformanceError) as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        status = UNUSABLE
+    except KeyboardInterrupt:
+        print("conformance: interrupted; what was judged is in the result file", file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing is left to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = PIPE_CLOSED
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,111 @@
+"""Commands that try frameworks or show what came of it: run, report, explain."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from conformance.cli.app import AdapterFiles, CasePaths, app
+from conformance.explain import explain_case
+from conformance.plan import make_plan
+from conformance.report.html import write_html
+from conformance.report.terminal import Progress, console, print_results
+from conformance.results.file import Writer, read_results
+from conformance.run import run
+
+
+@app.command(name="run")
+def run_command(
+    *targets: str,
+    cases: CasePaths = None,
+    adapter: AdapterFiles = None,
+    select: Annotated[list[str] | None, Parameter(negative="")] = None,
+    dtype: Annotated[list[str] | None, Parameter(negative="")] = None,
+    deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    python: Annotated[list[str] | None, Parameter(negative="")] = None,
+    results: Path = Path("conformance-results.jsonl"),
+    jobs: int = 2,
+    timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
+) -> int:
+    """Try the cases on targets and judge every trial.
+
+    Exit status: 0, 1 (a failure), 2 (unusable input) or 3 (nothing ran, or less than planned).
+
+    Parameters
+    ----------
+    targets
+        What to try, each as ADAPTER[:DEVICE[:MODE]]; by default every installed framework on the CPU.
+    select
+        Only trials whose id, or whose case's id, matches this glob. Repeatable.
+    dtype
+        Only this dtype. Repeatable.
+    deviations
+        A list of known deviations of your own, beside those shipped with the adapters. Repeatable.
+    python
+        The interpreter that an adapter's framework lives in, as ADAPTER=PATH. Repeatable.
+    results
+        Where the result file is written.
+    jobs
+        How many targets run at once.
+    timeout
+        Seconds that one trial may take.
+    """
+    plan = make_plan(
+        targets,
+        case_paths=cases or (),
+        adapter_files=adapter or (),
+        select=select or (),
+        dtypes=dtype or (),
+        deviation_paths=deviations or (),
+        pythons=python or (),
+    )
+    screen = console()
+    with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:
+
+        def write(line: object) -> None:
+            writer.write(line)  # type: ignore[arg-type]
+            progress.saw(line)
+
+        footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
+    print_results(screen, read_results(results))
+    if plan.planned == 0 and select:
+        example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
+        print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
+    screen.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
+    return footer.exit_status
+
+
+@app.command
+def report(results: Path, *, html: Path | None = None) -> int:
+    """Show a result file, and write it as one self-contained HTML file.
+
+    Parameters
+    ----------
+    results
+        The result file of a run.
+    html
+        Where to write the HTML report.
+    """
+    read = read_results(results)
+    if html is None:
+        print_results(console(), read)
+    else:
+        write_html(read, html)
+        print(f"Report: {html}")
+    return 0
+
+
+@app.command
+def explain(case: str, *, cases: CasePaths = None, adapter: AdapterFiles = None) -> int:
+    """Derive a case's value step by step, then show what each installed framework gives.
+
+    Parameters
+    ----------
+    case
+        Id of the case, such as cross_entropy/worked_example.
+    """
+    explain_case(console(), case, cases or [], adapter or [])
+    return 0
