@@ -15,6 +15,7 @@ class JaxPlumbing:
     requires = ("jax",)
     devices = ("cpu", "gpu", "tpu")
     modes = ("eager", "jit")
+    compiles = True
     # JAX's documentation, page "Numerical accuracy", column CPU, which rounds to halves; log in float64 was measured.
     accuracy = {"float32": (1.5, 1.5, 3.0), "float64": (2.0, 0.75, 2.0)}
 

@@ -125,6 +125,9 @@ def _load_list(path: Path, problems: list[Problem]) -> list[Entry]:
     except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
         problems.append(Problem(str(path), None, "", f"cannot be read: {' '.join(str(error).split())}"))
         return []
+    except Exception as error:  # ruamel trips over a tag on a value that is none of its kind, in many ways
+        problems.append(Problem(str(path), None, "", f"cannot be read: a tag (!!) does not fit its value ({error})"))
+        return []
     listed = document.get("deviations") if isinstance(document, dict) else None
     if not isinstance(listed, list) or set(document) != {"deviations"}:
         problems.append(Problem(str(path), 1, "", "a list of deviations is a mapping with the one key deviations"))

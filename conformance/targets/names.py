@@ -25,7 +25,7 @@ from conformance.targets.worker import describe, load_class
 @dataclass(frozen=True)
 class Adapter:
     """An adapter class by name and `location` (`module:Class` or `file.py:Class`). `deviations` is the list that
-    lies beside it, if there is one."""
+    lies beside it, if there is one; `compiles` says that the framework compiles for every shape in every mode."""
 
     name: str
     location: str
@@ -34,6 +34,7 @@ class Adapter:
     modes: tuple[str, ...] = ()
     accuracy: Accuracy = ()
     deviations: Path | None = None
+    compiles: bool = False
 
     def missing(self) -> list[str]:
         """Packages that it requires and that are not installed here."""
@@ -48,6 +49,11 @@ class Target:
     device: str
     mode: str
     python: str = ""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a new shape costs a compilation, so that a search had better keep to a few."""
+        return self.adapter.compiles or self.mode != "eager"
 
     def __str__(self) -> str:
         return f"{self.adapter.name}:{self.device}:{self.mode}"
@@ -124,6 +130,7 @@ def _inspect(location: str) -> Adapter:
         tuple(getattr(cls, "modes", ())),
         tuple(sorted(getattr(cls, "accuracy", {}).items())),
         beside if beside.is_file() else None,
+        bool(getattr(cls, "compiles", False)),
     )
 
 

@@ -1,0 +1,245 @@
+"""The search on one target: draw, ask, judge, shrink what fails in a new way, and go on until the time is over.
+
+Hypothesis draws in rounds, one loss after another. Within a round only failures that nothing known explains count, and
+while one is shrunk only failures of its signature do, so that it does not slip into another defect.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+from hypothesis import Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
+
+from conformance.casefiles.case import Question, ask
+from conformance.judge.reference import reference
+from conformance.judge.verdict import FAILING, Judgement
+from conformance.losses import LOSSES
+from conformance.search.failures import Failure, failure
+from conformance.search.findings import Entry, Finding, Known, build
+from conformance.search.laws import LAWS, DoesNotApply, Measured
+from conformance.search.session import Session
+from conformance.search.settled import open_point, overflows_on_the_way, settled_by
+from conformance.search.strategies import Offer, entries
+from conformance.targets.contract import keyword_options
+from conformance.targets.names import Target
+from conformance.targets.worker import load_class
+
+ROUND = 100
+"""Examples drawn of a loss before the next one has its turn."""
+_DEATHS = 5
+"""How often a worker may die while one finding is shrunk."""
+
+Drawn = tuple[Entry, str]
+"""A case, and the law that is tried on it."""
+
+
+class TimeIsUp(BaseException):  # hypothesis must not take it for a failure
+    """The search has used up its time."""
+
+
+@dataclass
+class Tally:
+    """What a search has done: examples drawn, answers judged, laws tried, and failures that were known, by place."""
+
+    examples: int = 0
+    judged: int = 0
+    laws: int = 0
+    recognised: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Hunt:
+    """A search on one target. `found` is told every new finding as it comes; `tick` is told every example."""
+
+    session: Session
+    known: Known
+    seed: int
+    found: Callable[[Finding], None]
+    tick: Callable[[str, Tally], None]
+    losses: Sequence[str] = ()
+    laws_only: bool = False
+    seconds: float = float("inf")
+    examples: int | None = None
+    database: Path | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    def run(self) -> Tally:
+        """Search until the time is over, or until every loss has had its examples."""
+        self._end = time.monotonic() + self.seconds
+        offers = offered(self.session.target)
+        losses = [name for name in self.losses or LOSSES if name in offers]
+        left = dict.fromkeys(losses, float("inf") if self.examples is None else self.examples)
+        number = 0
+        try:
+            while any(left.values()):
+                for loss in losses:
+                    share = int(min(left[loss], ROUND))
+                    if share:
+                        left[loss] -= self._round(loss, offers[loss], share, number)
+                number += 1
+        except TimeIsUp:
+            pass
+        return self.tally
+
+    def _round(self, loss: str, offer: Offer, share: int, number: int) -> int:
+        """Draw about `share` examples of a loss; returns how many."""
+        random = Random(f"{self.seed}/{self.session.target}/{loss}/{number}")  # noqa: S311 - no secret
+        before = self.tally.examples
+        while (used := self.tally.examples - before) < share:
+            attempt = Attempt(self, loss)
+            try:
+                find(self._strategy(loss, offer), attempt, settings=self._settings(share - used), random=random,
+                     database_key=f"{self.session.target}/{loss}".encode())  # fmt: skip
+            except (NoSuchExample, Unsatisfiable, Flaky):
+                pass
+            finally:
+                attempt.report()
+            if attempt.finding is None:
+                break
+        return max(self.tally.examples - before, share)
+
+    def _strategy(self, loss: str, offer: Offer) -> st.SearchStrategy[Drawn]:
+        compiles = self.session.target.compiles
+        laws = st.sampled_from(list(LAWS)) if self.laws_only else st.sampled_from(["", "", "", *LAWS])
+        return st.tuples(entries(loss, offer, compiles=compiles), laws)
+
+    def _settings(self, examples: int) -> settings:
+        database = None if self.database is None else DirectoryBasedExampleDatabase(self.database)
+        phases = (Phase.reuse, Phase.generate, Phase.shrink)
+        return settings(max_examples=examples, database=database, deadline=None, phases=phases)
+
+    def check_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise TimeIsUp
+
+
+class Attempt:
+    """One hunt for one finding: a condition for hypothesis, which keeps the smallest example that met it."""
+
+    def __init__(self, hunt: Hunt, loss: str) -> None:
+        self.hunt, self.loss = hunt, loss
+        self.first: Failure | None = None
+        self.finding: Finding | None = None
+        self._deaths: dict[str, bool] = {}
+
+    def __call__(self, drawn: Drawn) -> bool:
+        """Whether the example fails in the way that is looked for: at first, in any way that is not known."""
+        self.hunt.check_time()
+        entry, law = drawn
+        if self.first is None:
+            self.hunt.tally.examples += 1
+            self.hunt.tick(self.loss, self.hunt.tally)
+        if repr(drawn) in self._deaths or len(self._deaths) > _DEATHS:
+            return self._deaths.get(repr(drawn), False)
+        case = build(self.loss, entry)
+        if case is None:
+            return False
+        (dtype,) = case.dtypes
+        for output in case.outputs:
+            question = ask(case, dtype, output)
+            for culprit, judgement, by_law in failures(self.hunt, question, law):
+                if judgement.verdict in ("crash", "timeout"):
+                    self._deaths[repr(drawn)] = True
+                if self._wanted(culprit, judgement, by_law):
+                    return True
+        return False
+
+    def _wanted(self, question: Question, judgement: Judgement, law: str) -> bool:
+        failed = failure(question, judgement)
+        where = self.hunt.known.explanation(failed)
+        if where:
+            self.hunt.tally.recognised[where] += self.first is None
+            return False
+        first = self.first or failed
+        if failed.signature != first.signature or failed.severity < first.severity:
+            return False
+        self.first = first
+        self.finding = Finding(str(self.hunt.session.target), question, judgement, failed, law)
+        return True
+
+    def report(self) -> None:
+        """Tell of the finding, and let it be known from now on, as it was first seen and as it was shrunk."""
+        if self.finding is None or self.first is None:
+            return
+        known = self.hunt.known
+        listed = known.smaller_form(self.finding.failure)
+        for failed in (self.finding.failure, self.first):
+            known.add(failed, listed or "found by this search")
+        if listed:
+            self.hunt.tally.recognised[listed] += 1
+        else:
+            self.hunt.found(self.finding)
+
+
+def failures(hunt: Hunt, question: Question, law: str) -> list[tuple[Question, Judgement, str]]:
+    """How the target fails on a question, and on what a law asks beside it."""
+    failed = []
+    if not hunt.laws_only:
+        judgement = hunt.session.judge(question)
+        hunt.tally.judged += judgement is not None
+        if judgement is not None and judgement.verdict in FAILING:
+            failed.append((question, judgement, ""))
+    return failed or (broken(hunt, question, law) if law else [])
+
+
+def broken(hunt: Hunt, question: Question, law: str) -> list[tuple[Question, Judgement, str]]:
+    """What is behind a law that does not hold: one of its answers is outside its own bound.
+
+    Were all of them within their bounds, law and reference would contradict each other; that is a finding too.
+    """
+    asked: list[Question] = []
+
+    def measured(part: Question) -> Measured:
+        asked.append(part)
+        return measure(hunt.session, part)
+
+    try:
+        equation = LAWS[law](measured, question)
+    except DoesNotApply:
+        return []
+    hunt.tally.laws += 1
+    if equation.holds(question.dtype):
+        return []
+    for part in asked:
+        judgement = hunt.session.judge(part)
+        if judgement is not None and judgement.verdict in FAILING:
+            return [(part, judgement, law)]
+    return [(question, Judgement("mismatch", f"{law} does not hold, though every answer is within its bound"), law)]
+
+
+def measure(session: Session, question: Question) -> Measured:
+    """A target's answer with its bound. Raises `DoesNotApply` where there is no one right answer, or none came."""
+    if open_point(question) or overflows_on_the_way(question):
+        raise DoesNotApply
+    expected = reference(question)
+    if not settled_by(question, expected):
+        raise DoesNotApply
+    answer = session.ask(question)
+    if answer.array is None or answer.array.shape != expected.value.shape:
+        raise DoesNotApply
+    return Measured(answer.array.astype(np.longdouble), expected.bound)
+
+
+def offered(target: Target) -> dict[str, Offer]:
+    """The losses and options that a target's adapter has, read off its signatures."""
+    cls: Any = load_class(target.adapter.location)
+    offers: dict[str, Mapping[str, tuple[Any, ...]]] = {}
+    for loss in LOSSES:
+        if callable(getattr(cls, loss, None)):
+            parameters = keyword_options(getattr(cls, loss))
+            offers[loss] = {name: _values(p.annotation) for name, p in parameters.items()}
+    return offers
+
+
+def _values(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
