@@ -210,10 +210,7 @@ def _result_seeds() -> Iterator[bytes]:
     lines = [
         {**header, "started": "", "host": {}},
         {"kind": "environment", "target": "t", "facts": {"a": "b"}},
-        *(
-            {"kind": "trial", "id": "a", "case": "l/a", "loss": "l", "target": "t", "dtype": "float32", **x}
-            for x in _ENDS
-        ),
+        *({**trial, **end} for end in _ENDS),
         {"kind": "footer", "judged": 1, "counts": {"pass": 1}, "seconds": 1.5, "exit_status": 0},
     ]
     yield "".join(json.dumps(line) + "\n" for line in lines).encode()

@@ -252,6 +252,10 @@ BAD = {
     "expected is a word": (softmax("expected: fail"), "5: softmax/a @ expected: 'fail' is not a number"),
     "printed of another shape": (softmax("printed: 0.3"), "5: softmax/a @ printed: shape (), but the value has (2,)"),
     "printed is a word": (softmax("printed: [0.3, abc]"), "5: softmax/a @ printed: 'abc' is not a number (at [1])"),
+    "printed is beyond all floats": (
+        softmax("printed: ['1E999999', 0.7]"),
+        "5: softmax/a @ printed: '1E999999' is beyond the range of float64",
+    ),
     "printed is a hex float": (
         softmax("printed: ['0x1p-2', 0.7]"),
         "5: softmax/a @ printed: '0x1p-2' is not a printed number; write it in decimal digits",

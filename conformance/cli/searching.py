@@ -1,4 +1,4 @@
-"""The command that looks for inputs on which a framework fails: search."""
+"""Commands that look for inputs on which a framework fails, and show one as a script: search, repro."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from conformance.errors import UsageError
 from conformance.losses import LOSSES
 from conformance.plan import make_plan
 from conformance.report.terminal import console
+from conformance.repro import Recorder, named, reproduce
 from conformance.run import INCOMPLETE, MISMATCH
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -88,6 +89,22 @@ def search_command(
     if any(outcome.failure for outcome in outcomes):
         return INCOMPLETE
     return MISMATCH if any(outcome.written for outcome in outcomes) else 0
+
+
+@app.command
+def repro(trial: str, *, cases: CasePaths = None, adapter: AdapterFiles = None) -> int:
+    """Print a trial as a script in the framework's own API, ready for an issue; nothing of the suite is needed to run
+    it.
+
+    Parameters
+    ----------
+    trial
+        Id of the trial, such as softmax/ties[torch:cpu:eager-float32-gradient].
+    """
+    wanted = named(trial, cases or (), adapter or ())
+    with Recorder(wanted.target) as recorder:
+        print(reproduce(wanted.question, recorder), end="")
+    return 0
 
 
 def _seconds(text: str) -> float:

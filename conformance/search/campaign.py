@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +13,8 @@ from conformance.casefiles.case import Question
 from conformance.plan import Plan
 from conformance.search.findings import Finding, Known, findings_in, write
 from conformance.search.hunt import Hunt, Tally
-from conformance.search.session import Session, StartError
+from conformance.search.scripts import Scripts
+from conformance.search.session import Lost, Session
 from conformance.targets.names import Target
 
 _LARGEST = 4096
@@ -53,7 +56,6 @@ def search(
     watcher: Watcher,
     losses: Sequence[str] = (),
     laws_only: bool = False,
-    reproducer: Callable[[Question, Target], str],
 ) -> list[Outcome]:
     """Search every target of the plan; findings are written below `folder` as they come, which also holds the
     database of examples that a later search goes on from."""
@@ -63,29 +65,49 @@ def search(
         outcomes.append(outcome)
         try:
             session = Session(target, budget.timeout)
-        except StartError as error:
-            outcome.failure = f"could not be started: {error}"
+        except Lost as error:
+            outcome.failure = str(error)
             continue
-
-        def found(finding: Finding, target: Target = target, outcome: Outcome = outcome) -> None:
-            path = write(folder, finding, seed)
-            text = reproducer(finding.question, target)
-            if text:
-                path.with_suffix(".py").write_text(text, encoding="utf-8")
-            outcome.written.append(path)
-            watcher.found(finding, path)
-
-        def tick(loss: str, tally: Tally, target: Target = target) -> None:
-            watcher.tick(str(target), loss, tally)
-
-        with session:
+        with closing(session), Scripts(target) as scripts:
+            desk = Desk(outcome, watcher, scripts, folder, seed)
             known = Known()
-            known.learn(session, _listed(plan, target, asked, session.facts))
-            known.learn(session, findings_in(folder, str(target)))
-            database = folder / "examples"
-            hunt = Hunt(session, known, seed, found, tick, losses, laws_only, budget.seconds, budget.examples, database)
-            outcome.tally = hunt.run()
+            hunt = Hunt(
+                session,
+                known,
+                seed,
+                desk.found,
+                partial(watcher.tick, str(target)),
+                losses,
+                laws_only,
+                budget.seconds,
+                budget.examples,
+                folder / "examples",
+                outcome.tally,
+            )
+            try:
+                known.learn(session, _listed(plan, target, asked, session.facts))
+                known.learn(session, findings_in(folder, str(target)))
+                hunt.run()
+            except Lost as error:
+                outcome.failure = str(error)
     return outcomes
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where findings are written down."""
+
+    outcome: Outcome
+    watcher: Watcher
+    scripts: Scripts
+    folder: Path
+    seed: int
+
+    def found(self, finding: Finding) -> None:
+        path = write(self.folder, finding, self.seed)
+        self.scripts.write(finding, path.with_suffix(".py"))
+        self.outcome.written.append(path)
+        self.watcher.found(finding, path)
 
 
 def _listed(plan: Plan, target: Target, asked: Sequence[Question], facts: dict[str, str]) -> list[tuple[Question, str]]:

@@ -1,43 +1,49 @@
-"""One target that is asked one question after another; a worker that has died is started anew."""
+"""One target that is asked one question after another, whatever the framework does."""
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Iterator
 
-from conformance.casefiles.case import Question
+import numpy as np
+
+from conformance.casefiles.case import Case, Question, ask
 from conformance.judge.reference import reference
 from conformance.judge.verdict import Judgement, judge
+from conformance.losses import LOSSES
 from conformance.search.settled import open_point, overflows_on_the_way, settled_by
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, StartError, Worker
+from conformance.targets.process import Answer, answers
+
+
+class Lost(Exception):  # noqa: N818 - the end of a search, not an error of the suite
+    """The framework cannot be started, or has died too often."""
 
 
 class Session:
-    """Asks a target. Use as a context manager; `facts` is what the adapter said of its environment."""
+    """Asks a target. `facts` is what the adapter said of its environment."""
 
     def __init__(self, target: Target, seconds: float) -> None:
-        """Raises `StartError` when the framework does not start."""
+        """Raises `Lost` when the framework does not start."""
         self.target = target
-        self._seconds = seconds
-        self._worker: Worker | None = Worker(target)
-        self.facts = {**self._worker.environment, "device": target.device, "mode": target.mode}
-        self.asked = 0
+        self.facts: dict[str, str] = {}
+        self._next: Question | None = None
+        self._answers = answers(target, self._questions(), seconds, self._started, window=1)
+        logits = {"logits": np.zeros(1)}
+        self.ask(ask(Case("start", LOSSES["sigmoid"], logits, {}), "float32", "value"))
+
+    def _started(self, facts: dict[str, str]) -> None:
+        self.facts = {**facts, "device": self.target.device, "mode": self.target.mode}
+
+    def _questions(self) -> Iterator[Question]:
+        while self._next is not None:
+            yield self._next
 
     def ask(self, question: Question) -> Answer:
-        """The answer, whatever the framework does."""
-        self.asked += 1
-        if self._worker is None:
-            self._worker = Worker(self.target)
-        try:
-            self._worker.send(question)
-            return self._worker.receive(self._seconds)
-        except TimeoutError:
-            answer = Answer("timeout", message=f"no answer within {self._seconds:g} s")
-            self._worker.kill()
-        except (EOFError, OSError) as error:
-            answer = Answer("crash", message=f"the process died {error}".strip(), detail=self._worker.last_words())
-        self._worker.close()
-        self._worker = None
+        """The answer to a question. Raises `Lost` when there is nobody any more to answer it."""
+        self._next = question
+        _, answer = next(self._answers)
+        if answer.status == "not run":
+            raise Lost(answer.message)
         return answer
 
     def judge(self, question: Question) -> Judgement | None:
@@ -49,12 +55,8 @@ class Session:
             return None
         return judge(question, self.ask(question), expected, None)
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._worker is not None:
-            self._worker.close()
-
-
-__all__ = ["Session", "StartError"]
+    def close(self) -> None:
+        """End the framework's process."""
+        self._next = None
+        for _ in self._answers:
+            pass
