@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,9 +36,8 @@ class Recorder:
         serve = _BOOTSTRAP.replace("conformance.targets.worker", "conformance.targets.record")
         self._channel: Any = self._group.makegateway(f"popen{python}").remote_exec(serve)
         self._channel.send(str(Path(conformance.__file__).parent))
-        self._channel.send(
-            {"adapter": target.adapter.location, "device": target.device, "mode": target.mode, "stderr": ""}
-        )
+        setup = {"adapter": target.adapter.location, "device": target.device, "mode": target.mode}
+        self._channel.send({**setup, "stderr": os.devnull})
 
     def script(self, question: Question) -> str:
         """The calls of a question. Raises `UsageError` for what cannot be written down."""

@@ -11,8 +11,8 @@ from conformance.casefiles.case import Question
 from conformance.judge.verdict import Judgement
 from conformance.losses import FORMATS, Array
 
-_INACCURATE = ("slightly inaccurate", "inaccurate", "wrong")
-"""Kinds of finite errors: up to eight times the bound, more, and at least a quarter of the value."""
+_INACCURATE = ("slightly inaccurate", "inaccurate")
+"""Kinds of finite errors: up to eight times the bound, and more."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ def kind(judgement: Judgement) -> str:
     classes = re.search(r"of another class \((.*)\)", judgement.message)
     if classes:
         return classes[1]
-    if comparison.relative is not None and comparison.relative >= 0.25 and comparison.ratio > 8:
-        return "wrong"
-    return "inaccurate" if comparison.ratio > 8 else "slightly inaccurate"
+    return _INACCURATE[comparison.ratio > 8]
 
 
 def _without_numbers(message: str) -> str:

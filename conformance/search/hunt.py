@@ -1,7 +1,7 @@
 """The search on one target: draw, ask, judge, shrink what fails in a new way, and go on until the time is over.
 
 Hypothesis draws in rounds, one loss after another. Within a round only failures that nothing known explains count, and
-while one is shrunk only failures of its signature do, so that it does not slip into another defect.
+while one is shrunk only failures that explain it do, so that it does not slip into another defect.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 
 from conformance.casefiles.case import Question, ask
-from conformance.judge.reference import reference
 from conformance.judge.verdict import FAILING, Judgement
 from conformance.losses import LOSSES
 from conformance.search.failures import Failure, failure
 from conformance.search.findings import Entry, Finding, Known, build
 from conformance.search.laws import LAWS, DoesNotApply, Measured
-from conformance.search.session import Session
-from conformance.search.settled import open_point, overflows_on_the_way, settled_by
+from conformance.search.session import Session, settled_reference
+from conformance.search.settled import flushed
 from conformance.search.strategies import Offer, entries
 from conformance.targets.contract import keyword_options
 from conformance.targets.names import Target
@@ -36,8 +35,8 @@ from conformance.targets.worker import load_class
 
 ROUND = 100
 """Examples drawn of a loss before the next one has its turn."""
-_DEATHS = 5
-"""How often a worker may die while one finding is shrunk."""
+_TRIES, _DEATHS = 250, 5
+"""How many smaller examples are tried for one finding, and how often a worker may die of them."""
 
 Drawn = tuple[Entry, str]
 """A case, and the law that is tried on it."""
@@ -124,23 +123,36 @@ class Hunt:
 
 
 class Attempt:
-    """One hunt for one finding: a condition for hypothesis, which keeps the smallest example that met it."""
+    """One hunt for one finding: a condition for hypothesis, which keeps the smallest example that met it.
+
+    What an example is shrunk to must explain it, so that it is known from then on.
+    """
 
     def __init__(self, hunt: Hunt, loss: str) -> None:
         self.hunt, self.loss = hunt, loss
         self.first: Failure | None = None
         self.finding: Finding | None = None
-        self._deaths: dict[str, bool] = {}
+        self._smallest = ""
+        self._tries = self._deaths = 0
 
     def __call__(self, drawn: Drawn) -> bool:
         """Whether the example fails in the way that is looked for: at first, in any way that is not known."""
         self.hunt.check_time()
-        entry, law = drawn
         if self.first is None:
             self.hunt.tally.examples += 1
             self.hunt.tick(self.loss, self.hunt.tally)
-        if repr(drawn) in self._deaths or len(self._deaths) > _DEATHS:
-            return self._deaths.get(repr(drawn), False)
+        elif repr(drawn) == self._smallest:
+            return True
+        else:
+            self._tries += 1
+            if self._tries > _TRIES or self._deaths > _DEATHS:
+                return False
+        if not self._fails(*drawn):
+            return False
+        self._smallest = repr(drawn)
+        return True
+
+    def _fails(self, entry: Entry, law: str) -> bool:
         case = build(self.loss, entry)
         if case is None:
             return False
@@ -148,8 +160,7 @@ class Attempt:
         for output in case.outputs:
             question = ask(case, dtype, output)
             for culprit, judgement, by_law in failures(self.hunt, question, law):
-                if judgement.verdict in ("crash", "timeout"):
-                    self._deaths[repr(drawn)] = True
+                self._deaths += judgement.verdict in ("crash", "timeout")
                 if self._wanted(culprit, judgement, by_law):
                     return True
         return False
@@ -161,20 +172,19 @@ class Attempt:
             self.hunt.tally.recognised[where] += self.first is None
             return False
         first = self.first or failed
-        if failed.signature != first.signature or failed.severity < first.severity:
+        if not failed.explains(first):
             return False
         self.first = first
         self.finding = Finding(str(self.hunt.session.target), question, judgement, failed, law)
         return True
 
     def report(self) -> None:
-        """Tell of the finding, and let it be known from now on, as it was first seen and as it was shrunk."""
-        if self.finding is None or self.first is None:
+        """Tell of the finding, and let it be known from now on."""
+        if self.finding is None:
             return
         known = self.hunt.known
         listed = known.smaller_form(self.finding.failure)
-        for failed in (self.finding.failure, self.first):
-            known.add(failed, listed or "found by this search")
+        known.add(self.finding.failure, listed or "found by this search")
         if listed:
             self.hunt.tally.recognised[listed] += 1
         else:
@@ -219,10 +229,8 @@ def broken(hunt: Hunt, question: Question, law: str) -> list[tuple[Question, Jud
 
 def measure(session: Session, question: Question) -> Measured:
     """A target's answer with its bound. Raises `DoesNotApply` where there is no one right answer, or none came."""
-    if open_point(question) or overflows_on_the_way(question):
-        raise DoesNotApply
-    expected = reference(question)
-    if not settled_by(question, expected):
+    expected = settled_reference(question)
+    if expected is None or flushed(question) is not None:
         raise DoesNotApply
     answer = session.ask(question)
     if answer.array is None or answer.array.shape != expected.value.shape:

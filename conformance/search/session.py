@@ -7,12 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from conformance.casefiles.case import Case, Question, ask
-from conformance.judge.reference import reference
+from conformance.judge.reference import Reference, reference
 from conformance.judge.verdict import Judgement, judge
 from conformance.losses import LOSSES
-from conformance.search.settled import open_point, overflows_on_the_way, settled_by
+from conformance.search.settled import flushed, open_point, overflows_on_the_way, settled_by
 from conformance.targets.names import Target
 from conformance.targets.process import Answer, answers
+
+
+def settled_reference(question: Question) -> Reference | None:
+    """What must come out; nothing where there is no one right answer."""
+    if open_point(question) or overflows_on_the_way(question):
+        return None
+    expected = reference(question)
+    return expected if settled_by(question, expected) else None
 
 
 class Lost(Exception):  # noqa: N818 - the end of a search, not an error of the suite
@@ -48,12 +56,16 @@ class Session:
 
     def judge(self, question: Question) -> Judgement | None:
         """The verdict on the target's answer; nothing where there is no one right answer."""
-        if open_point(question) or overflows_on_the_way(question):
+        expected = settled_reference(question)
+        if expected is None:
             return None
-        expected = reference(question)
-        if not settled_by(question, expected):
-            return None
-        return judge(question, self.ask(question), expected, None)
+        answer = self.ask(question)
+        judgement = judge(question, answer, expected, None)
+        if judgement.verdict == "mismatch" and (zeroed := flushed(question)) is not None:
+            at_zero = settled_reference(zeroed)
+            if at_zero is None or judge(question, answer, at_zero, None).verdict == "pass":
+                return None
+        return judgement
 
     def close(self) -> None:
         """End the framework's process."""

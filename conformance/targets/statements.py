@@ -79,10 +79,9 @@ def _inlined(lines: list[Line]) -> list[Line]:
 
 def _filled_in(before: Line, line: Line) -> Line:
     """`line` with the text of the statement before it instead of the name."""
-    text = re.escape(before.name)
-    alone = re.search(rf"(^|[(=]|, |return ){text}($|[,)])", line.text)
+    alone = re.search(rf"(^|[(=]|, |return ){re.escape(before.name)}($|[,)])", line.text)
     inside = f"({before.text})" if before.loose and not alone else before.text
-    return Line(line.name, re.sub(rf"\b{text}\b", lambda _: inside, line.text), line.block, line.loose)
+    return Line(line.name, re.sub(_use(before.name), lambda _: inside, line.text), line.block, line.loose)
 
 
 def _only_use(before: Line, line: Line, after: list[Line]) -> bool:
@@ -100,4 +99,9 @@ def _everything(lines: list[Line]) -> Iterator[str]:
 
 
 def _uses(name: str, text: str) -> int:
-    return len(re.findall(rf"(?<![\w.]){name}\b(?!=[^=])", text))
+    return len(re.findall(_use(name), text))
+
+
+def _use(name: str) -> str:
+    """A name where it stands for itself, and is neither an attribute nor a keyword."""
+    return rf"(?<![\w.]){re.escape(name)}\b(?!=[^=])"
