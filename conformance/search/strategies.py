@@ -129,8 +129,7 @@ def _same_shape_inputs(draw: st.DrawFn, loss: Loss, entry: Entry, offer: Offer, 
         if "axis" in offer and draw(st.integers(0, 3)) == 3:
             options["axis"] = axis if shape[axis] else -1
     else:
-        shapes = [s for s in _FLAT[: 5 if compiles else None] if s or loss.name != "kl_div"]  # () is no distribution
-        shape = draw(st.sampled_from(shapes))
+        shape = draw(st.sampled_from(_flat_shapes(options.get("reduction"), loss, compiles)))
     entry[loss.wrt] = _first(draw, loss, shape, dtype)
     if loss.name == "kl_div" and "log_target" in offer and draw(st.integers(0, 2)) == 2:
         options["log_target"] = True
@@ -147,6 +146,16 @@ def _same_shape_inputs(draw: st.DrawFn, loss: Loss, entry: Entry, offer: Offer, 
         value = shape[:chosen] + shape[chosen + 1 :]
     if value is not None:
         _cotangent(draw, entry, value)
+
+
+def _flat_shapes(reduction: str | None, loss: Loss, compiles: bool) -> list[tuple[int, ...]]:
+    """Shapes for a loss without a class axis: no mean of nothing, no distribution without an axis, rows for a mean
+    over the batch."""
+    shapes = [*_FLAT[: 5 if compiles else None], *(((1, 3),) if loss.name == "kl_div" else ())]
+    if reduction in ("mean", "batchmean"):
+        shapes = [shape for shape in shapes if 0 not in shape]
+    least = {"batchmean": 2}.get(reduction or "", int(loss.name == "kl_div"))
+    return [shape for shape in shapes if len(shape) >= least]
 
 
 def _cotangent(draw: st.DrawFn, entry: Entry, rows: tuple[int, ...]) -> None:
