@@ -35,6 +35,8 @@ from conformance.targets.worker import load_class
 
 ROUND = 100
 """Examples drawn of a loss before the next one has its turn."""
+_FRESH = 20
+"""Examples after which hypothesis starts afresh: going on, it would rather vary what it has drawn."""
 _TRIES, _DEATHS = 250, 5
 """How many smaller examples are tried for one finding, and how often a worker may die of them."""
 
@@ -96,14 +98,15 @@ class Hunt:
         before = self.tally.examples
         while (used := self.tally.examples - before) < share:
             attempt = Attempt(self, loss)
+            limits = self._settings(min(share - used, _FRESH))
+            key = f"{self.session.target}/{loss}".encode()
             try:
-                find(self._strategy(loss, offer), attempt, settings=self._settings(share - used), random=random,
-                     database_key=f"{self.session.target}/{loss}".encode())  # fmt: skip
+                find(self._strategy(loss, offer), attempt, settings=limits, random=random, database_key=key)
             except (NoSuchExample, Unsatisfiable, Flaky):
                 pass
             finally:
                 attempt.report()
-            if attempt.finding is None:
+            if self.tally.examples == before + used:
                 break
         return max(self.tally.examples - before, share)
 

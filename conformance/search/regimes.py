@@ -47,6 +47,12 @@ def logits(regime: str, dtype: str, offset: float = 0.0) -> list[float]:
     return _exact(pools[regime], dtype)
 
 
+def mixed(dtype: str) -> list[float]:
+    """Finite logits of several regimes, for losses whose elements do not touch each other."""
+    pools = (logits(regime, dtype) for regime in ("ordinary", "gaps", "confident", "digits", "tiny"))
+    return _exact((x for pool in pools for x in pool), dtype)
+
+
 def log_probabilities(regime: str, dtype: str) -> list[float]:
     """Logarithms of probabilities; regimes as for logits where they make sense."""
     pools: dict[str, Iterable[float]] = {
