@@ -14,12 +14,16 @@ from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
+SLOW = "slow"
+"""Tag of cases whose trials take more than a fraction of a second each; they are tried when asked for."""
+
 
 @dataclass
 class Plan:
     """Everything that is fixed before the first framework is imported.
 
-    `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack.
+    `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack;
+    `slow_left_out` counts the cases tagged slow that were not asked for.
     """
 
     cases: list[Case]
@@ -29,6 +33,7 @@ class Plan:
     unavailable: dict[str, str]
     deviations: Deviations
     everything: list[Question]
+    slow_left_out: int = 0
 
     @property
     def planned(self) -> int:
@@ -57,6 +62,7 @@ def make_plan(
     dtypes: Sequence[str] = (),
     deviation_paths: Sequence[Path] = (),
     pythons: Sequence[str] = (),
+    slow: bool = False,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
 
@@ -71,9 +77,11 @@ def make_plan(
     named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
-    asked = questions(cases, tuple(dtypes) or None)
+    tried = [case for case in cases if slow or SLOW not in case.tags]
+    asked = questions(tried, tuple(dtypes) or None)
     chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
-    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), questions(cases))
+    left_out = len(cases) - len(tried)
+    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), questions(cases), left_out)
 
 
 def _choose_targets(

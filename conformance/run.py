@@ -79,6 +79,7 @@ def header(plan: Plan, command: list[str]) -> Header:
             "cores": str(os.cpu_count()),
         },
         unavailable=plan.unavailable,
+        slow_left_out=plan.slow_left_out,
         cases=infos,
     )
 

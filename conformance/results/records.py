@@ -43,6 +43,7 @@ class Header(Record):
     started: str
     host: dict[str, str]
     unavailable: dict[str, str] = Field(default_factory=dict)
+    slow_left_out: int = 0
     cases: dict[str, CaseInfo] = Field(default_factory=dict)
 
 
