@@ -23,8 +23,8 @@ def reduce(loss: Number, reduction: str, count: Number | None = None) -> Number:
 def upstream(cotangent: Number, loss_shape: tuple[int, ...], reduction: str, count: Number | None = None) -> Number:
     """The gradient that reaches each element of the unreduced loss, broadcastable to `loss_shape`.
 
-    For a mean it is cotangent / count; the pass line grants a reciprocal stored in the dtype, where it may be subnormal,
-    and a count stored in the dtype.
+    For a mean it is cotangent / count; the pass line grants a count stored in the dtype, and its reciprocal too, which
+    may be subnormal there.
     """
     if reduction in ("none", "sum"):
         return cotangent
