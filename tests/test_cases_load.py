@@ -147,7 +147,7 @@ BAD = {
     ),
     "smoothing above one": (
         cross_entropy("options: {label_smoothing: 2}"),
-        "6: cross_entropy/a @ options.label_smoothing: Input should be less than or equal to 1, not 2",
+        "6: cross_entropy/a @ options.label_smoothing: 2 lies outside [0, 1]",
     ),
     "fraction as ignore_index": (
         cross_entropy("options: {ignore_index: 1.5}"),

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from conformance.casefiles.build import Fault, build_case
+from conformance.casefiles.build import build_case
+from conformance.casefiles.build_convention import Fault
 from conformance.casefiles.case import Case
 from conformance.casefiles.schema import case_model
 from conformance.errors import CaseError, Problem
