@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from conformance.catalogue import adapter_names, known_names, observe_conventions, split_names
+from conformance.catalogue import observed, recorded
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.judge.verdict import FAILING
 from conformance.report.conventions import catalogue, columns
 from conformance.report.conventions_text import as_json, markdown, print_pages, print_table
 from conformance.report.terminal import console
-from conformance.results.file import read_results
 from conformance.run import MISMATCH
 
 
@@ -41,11 +40,11 @@ def conventions(
     jobs
         How many targets run at once.
     """
-    read = read_results(results) if results else None
-    wanted, targets = split_names(names, known_names(read, cases or ()), adapter_names(read, adapter or ()))
-    if read is None:
-        read = observe_conventions(targets, wanted, case_paths=cases or (), adapter_files=adapter or (), jobs=jobs)
-        targets = []
+    targets: list[str] = []
+    if results:
+        read, wanted, targets = recorded(results, names)
+    else:
+        read, wanted = observed(names, case_paths=cases or (), adapter_files=adapter or (), jobs=jobs)
     shown = columns(read, targets)
     topics = catalogue(read, shown, wanted)
     if output == "markdown":

@@ -31,7 +31,9 @@ def _convention_info(case: Case) -> ConventionInfo:
     convention = case.convention
     assert convention is not None
     dtypes = {name: f" ({dtype})" for name, dtype in convention.input_dtypes.items()}
-    arrays = {**case.inputs, **({} if case.cotangent is None else {"upstream gradient": case.cotangent})}
+    arrays = {name: x.astype(convention.input_dtypes.get(name, x.dtype)) for name, x in case.inputs.items()}
+    if case.cotangent is not None:
+        arrays["upstream gradient"] = case.cotangent
     asked = f"gradient with respect to {case.wrt}" if convention.output == "gradient" else "value"
     return ConventionInfo(
         name=convention.name,
