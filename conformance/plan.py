@@ -10,16 +10,21 @@ from pathlib import Path
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
+from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
+
+SLOW = "slow"
+"""Tag of cases whose trials take more than a fraction of a second each; they are tried when asked for."""
 
 
 @dataclass
 class Plan:
     """Everything that is fixed before the first framework is imported.
 
-    `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack.
+    `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack;
+    `slow_left_out` counts the cases tagged slow that were not asked for.
     """
 
     cases: list[Case]
@@ -28,7 +33,9 @@ class Plan:
     chosen: dict[Target, list[Question]]
     unavailable: dict[str, str]
     deviations: Deviations
+    declarations: Declarations
     everything: list[Question]
+    slow_left_out: int = 0
 
     @property
     def planned(self) -> int:
@@ -57,6 +64,7 @@ def make_plan(
     dtypes: Sequence[str] = (),
     deviation_paths: Sequence[Path] = (),
     pythons: Sequence[str] = (),
+    slow: bool = False,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
 
@@ -71,9 +79,22 @@ def make_plan(
     named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
-    asked = questions(cases, tuple(dtypes) or None)
+    lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
+    declarations = load_declarations(lists, cases, complete=not case_paths)
+    tried = [case for case in cases if slow or SLOW not in case.tags]
+    asked = questions(tried, tuple(dtypes) or None)
     chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
-    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), questions(cases))
+    return Plan(
+        cases,
+        digest(files),
+        adapters,
+        chosen,
+        unavailable,
+        Deviations(entries),
+        declarations,
+        questions(cases),
+        len(cases) - len(tried),
+    )
 
 
 def _choose_targets(

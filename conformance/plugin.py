@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, meaning in _LIST_OPTIONS.items():
         group.addoption(f"--conformance-{name}", action="append", default=[], help=f"{meaning}; repeatable")
     group.addoption("--conformance-results", default=None, help="where to write the result file")
+    group.addoption("--conformance-slow", action="store_true", help="try the cases tagged slow too")
     group.addoption("--conformance-timeout", type=_seconds, default=60.0, help="seconds that one trial may take")
 
 
@@ -128,7 +129,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _options(config: pytest.Config) -> dict[str, Any]:
-    return {name: list(config.getoption(f"--conformance-{name}")) for name in _LIST_OPTIONS}
+    lists: dict[str, Any] = {name: list(config.getoption(f"--conformance-{name}")) for name in _LIST_OPTIONS}
+    return {**lists, "slow": config.getoption("--conformance-slow")}
 
 
 def _session(config: pytest.Config) -> Session:

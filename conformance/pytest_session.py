@@ -31,6 +31,7 @@ def plan_from(options: dict[str, Any]) -> Plan:
         dtypes=options["dtype"],
         deviation_paths=[Path(path) for path in options["deviations"]],
         pythons=options["python"],
+        slow=options["slow"],
     )
 
 

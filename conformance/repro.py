@@ -112,8 +112,8 @@ def _expectation(question: Question) -> str:
     if case.raises:
         return "# expected: an error"
     if case.convention:
-        outcomes = (f"{name}: {x if isinstance(x, str) else x.tolist()}" for name, x in case.outcomes.items())
-        return f"# libraries differ here, on {case.convention}: {'; '.join(outcomes)}"
+        outcomes = (f"{name}: {outcome}" for name, outcome in case.convention.outcomes.items())
+        return f"# libraries differ here, on {case.convention.name}: {'; '.join(outcomes)}"
     expected = reference(question)
     size = expected.value.size
     if size <= _FEW:

@@ -27,6 +27,7 @@ def run_command(
     deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
     results: Path = Path("conformance-results.jsonl"),
+    slow: Annotated[bool, Parameter(negative="")] = False,
     jobs: int = 2,
     timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
 ) -> int:
@@ -48,6 +49,8 @@ def run_command(
         The interpreter that an adapter's framework lives in, as ADAPTER=PATH. Repeatable.
     results
         Where the result file is written.
+    slow
+        Try the cases tagged slow too.
     jobs
         How many targets run at once.
     timeout
@@ -61,6 +64,7 @@ def run_command(
         dtypes=dtype or (),
         deviation_paths=deviations or (),
         pythons=python or (),
+        slow=slow,
     )
     screen = console()
     with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:

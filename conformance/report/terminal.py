@@ -60,6 +60,8 @@ def print_results(console: Console, results: Results) -> None:
         judged, planned = len(results.trials), results.header.planned
         console.print(f"Incomplete: the run was cut off after {judged} of {planned} trials.", highlight=False)
         return
+    if results.header.slow_left_out:
+        console.print(f"{results.header.slow_left_out} slow cases were left out; --slow tries them.", highlight=False)
     for entry in results.footer.stale:
         console.print(f"stale deviation: {entry} matches no trial", soft_wrap=True, highlight=False, markup=False)
     status = results.footer.exit_status

@@ -73,7 +73,7 @@ def features(question: Question) -> frozenset[str]:
     """What a question uses beyond the plainest one of its loss: options, kinds of target, layout, regimes."""
     case = question.case
     inputs, options, _ = question.exact
-    first = inputs[case.loss.wrt]
+    first = inputs[case.wrt]
     found = {name for name, x in options.items() if name not in ("axis", "reduction") and x is not False}
     if options.get("label_smoothing") == 0:
         found.discard("label_smoothing")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.targets.contract import BFLOAT16, Unsupported, bind
+from conformance.targets.contract import BFLOAT16, Unsupported, bind, bind_bare
 from conformance.targets.statements import Line, Script
 from conformance.targets.traced import RecordError, Traced
 from conformance.targets.wire import unpack
@@ -49,7 +49,8 @@ def script(adapter: Any, request: dict[str, Any]) -> str:
     finally:
         vars(adapter).update(modules)
     body = recording.text()
-    imports = [f"import {name}" for name in ("functools", "numpy") if f"{name}." in body + " ".join(given)]
+    stated = f"{body} {' '.join(given)}"
+    imports = [f"import {name}" for name in ("functools", "numpy") if re.search(rf"(?<![\w.]){name}\.", stated)]
     used = {*roots, *(x.__name__.partition(".")[0] for x in modules.values())}
     text = "\n".join([*given, body, *way.get("setup", ())])
     imports += [
@@ -66,7 +67,7 @@ def _run(adapter: Any, request: dict[str, Any], traced: dict[str, Traced], recor
     """Do what the worker does with a request, on traced arrays; what the framework refuses ends the script."""
     inputs = {name: traced[name] for name in request["inputs"]}
     options = {**request["options"], **{name: traced[name] for name in request["array_options"]}}
-    loss = bind(adapter, request["loss"], tuple(inputs), options)
+    loss = (bind_bare if request["bare"] else bind)(adapter, request["loss"], tuple(inputs), options)
     if request["cotangent"] is not None and not hasattr(adapter, "gradient"):
         raise Unsupported("no gradient")
     try:
@@ -100,7 +101,7 @@ def literal(array: Any, template: str, layout: str | None) -> str:
         values, inside = np.pad(values, 1), f"[{', '.join(['1:-1'] * values.ndim)}]"
     shown = _rows(values)
     if not values.size:
-        shown, inside = "[]", f".reshape({values.shape})"
+        shown, inside = f"numpy.zeros({values.shape})", ""
     elif values.size > _MANY and len(set(values.ravel().tolist())) == 1:
         shown = _repeated(repr(values.flat[0].item()), values.shape)
     elif values.size > _MANY and np.array_equal(values, np.resize(values.ravel()[:_PERIOD], values.shape)):
