@@ -18,9 +18,10 @@ from conformance.cli import main
 from conformance.judge.reference import reference
 from conformance.judge.verdict import judge
 from conformance.losses import LOSSES
+from conformance.search.equation import DoesNotApply, Measured
 from conformance.search.failures import Failure, failure
 from conformance.search.findings import Finding, build, case_file
-from conformance.search.laws import LAWS, DoesNotApply, Measured
+from conformance.search.laws import LAWS
 from conformance.search.settled import flushed, open_point, settled_by
 from conformance.search.strategies import entries
 from conformance.targets.process import Answer

@@ -20,7 +20,7 @@ class Failure:
     """How a target failed on a question.
 
     The smallest input of a defect needs some features; an input with all of them and more, which fails with the same
-    signature and is no further off, is taken as the same defect.
+    signature and is no further off, is taken as the same defect. What is raised says itself which defect it is.
     """
 
     loss: str
@@ -37,7 +37,9 @@ class Failure:
         return self.loss, self.output, self.precision, "inaccurate" if self.kind in _INACCURATE else self.kind
 
     def explains(self, other: Failure) -> bool:
-        return self.signature == other.signature and self.features <= other.features and self.severity >= other.severity
+        if self.signature != other.signature:
+            return False
+        return self.kind.startswith("error") or (self.features <= other.features and self.severity >= other.severity)
 
     @property
     def severity(self) -> int:

@@ -23,9 +23,10 @@ from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 from conformance.casefiles.case import Question, ask
 from conformance.judge.verdict import FAILING, Judgement
 from conformance.losses import LOSSES
+from conformance.search.equation import DoesNotApply, Measured
 from conformance.search.failures import Failure, failure
 from conformance.search.findings import Entry, Finding, Known, build
-from conformance.search.laws import LAWS, DoesNotApply, Measured
+from conformance.search.laws import LAWS
 from conformance.search.session import Session, settled_reference
 from conformance.search.settled import flushed
 from conformance.search.strategies import Offer, entries

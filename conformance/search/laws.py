@@ -7,68 +7,45 @@ says nothing about, and `ask` raises it where a target has no answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
 
-from conformance.casefiles.case import Case, Question, ask
-from conformance.losses import FORMATS, LOSSES, Array
-from conformance.losses.target import class_axis
-
-
-class DoesNotApply(Exception):  # noqa: N818 - an answer, not an error
-    """A law says nothing of a question."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """An answer, with the bound on its error; in extended precision, so that an equation's own sums round nothing."""
-
-    value: Array
-    bound: Array
-
-
-@dataclass(frozen=True)
-class Equation:
-    """Two sides that may differ by `tolerance` per element."""
-
-    left: Array
-    right: Array
-    tolerance: Array
-
-    def holds(self, dtype: str) -> bool:
-        """Whether the sides agree; where the tolerance reaches the overflow threshold, either may be infinite."""
-        with np.errstate(invalid="ignore"):
-            same = (self.left == self.right) | (np.isnan(self.left) & np.isnan(self.right))
-            near = np.abs(self.left - self.right) <= self.tolerance
-            smaller = np.fmin(np.abs(self.left), np.abs(self.right))
-            overflows = ~np.isnan(self.left + self.right) & (smaller + self.tolerance >= FORMATS[dtype].overflow)
-        return bool(np.all(same | near | overflows))
-
-
-Ask = Callable[[Question], Measured]
-Law = Callable[[Ask, Question], Equation]
+from conformance.casefiles.case import Question
+from conformance.losses import Array
+from conformance.search.equation import (
+    Ask,
+    DoesNotApply,
+    Equation,
+    Law,
+    Measured,
+    class_axis_of,
+    finite_input,
+    has_probabilities,
+    like,
+    needs,
+    other,
+    shifted,
+    upstream,
+)
 
 _SOFTMAX = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
 
 
 def shift_invariance(ask_: Ask, question: Question) -> Equation:
     """f(x + c) = f(x), and logsumexp(x + c) = logsumexp(x) + c."""
-    _needs(question, *_SOFTMAX)
+    needs(question, *_SOFTMAX)
+    finite_input(question)
     shift = 64.0
-    moved = _with_input(question, "logits", _finite(question) + shift)
-    plain, shifted = ask_(question), ask_(moved)
+    moved = shifted(question, "logits", shift)
+    plain, further = ask_(question), ask_(moved)
     added = shift if (question.case.loss.name, question.output) == ("logsumexp", "value") else 0.0
-    return Equation(shifted.value, plain.value + added, plain.bound + shifted.bound)
+    return Equation(further.value, plain.value + added, plain.bound + further.bound)
 
 
 def class_permutation(ask_: Ask, question: Question) -> Equation:
     """Reversing the classes reverses what is returned per class, and leaves the rest as it is."""
-    _needs(question, *_SOFTMAX)
-    _finite(question)
-    case, axis = question.case, _class_axis(question)
+    needs(question, *_SOFTMAX)
+    finite_input(question)
+    case, axis = question.case, class_axis_of(question)
     inputs = {"logits": np.flip(case.inputs["logits"], axis)}
     options = dict(case.options)
     if "target" in case.inputs:
@@ -85,9 +62,9 @@ def class_permutation(ask_: Ask, question: Question) -> Equation:
         options["weight"] = options["weight"][::-1].copy()
     cotangent = case.cotangent
     if case.loss.name in ("softmax", "log_softmax") and question.output == "gradient":
-        cotangent = np.flip(_upstream(question), axis)
+        cotangent = np.flip(upstream(question), axis)
     plain = ask_(question)
-    turned = ask_(_like(question, {**case.inputs, **inputs}, options, cotangent))
+    turned = ask_(like(question, {**case.inputs, **inputs}, options, cotangent))
     per_class = plain.value.shape == case.inputs["logits"].shape
     back = np.flip(turned.value, axis) if per_class else turned.value
     bound = np.flip(turned.bound, axis) if per_class else turned.bound
@@ -96,14 +73,14 @@ def class_permutation(ask_: Ask, question: Question) -> Equation:
 
 def row_independence(ask_: Ask, question: Question) -> Equation:
     """The first row alone gives what it gives among others."""
-    case, first = question.case, _finite(question)
+    case, first = question.case, finite_input(question)
     if case.options.get("reduction", "none") != "none" or first.ndim < 2 or len(first) < 2:
         raise DoesNotApply
-    if "axis" in case.loss.options and _class_axis(question) == 0:
+    if "axis" in case.loss.options and class_axis_of(question) == 0:
         raise DoesNotApply
     inputs = {name: x[:1] for name, x in case.inputs.items()}
-    cotangent = _upstream(question)[:1] if question.output == "gradient" else None
-    plain, alone = ask_(question), ask_(_like(question, inputs, case.options, cotangent))
+    cotangent = upstream(question)[:1] if question.output == "gradient" else None
+    plain, alone = ask_(question), ask_(like(question, inputs, case.options, cotangent))
     return Equation(alone.value, plain.value[:1], plain.bound[:1] + alone.bound)
 
 
@@ -111,19 +88,19 @@ def gradient_is_linear(ask_: Ask, question: Question) -> Equation:
     """Twice the upstream gradient gives twice the gradient."""
     if question.output != "gradient":
         raise DoesNotApply
-    _finite(question)
+    finite_input(question)
     case = question.case
-    doubled = ask_(_like(question, case.inputs, case.options, 2 * _upstream(question)))
+    doubled = ask_(like(question, case.inputs, case.options, 2 * upstream(question)))
     plain = ask_(question)
     return Equation(doubled.value, 2 * plain.value, doubled.bound + 2 * plain.bound)
 
 
 def padding(ask_: Ask, question: Question) -> Equation:
     """A class of logit -inf, which no row is labelled with, changes nothing."""
-    _needs(question, *_SOFTMAX)
-    case, axis, logits = question.case, _class_axis(question), _finite(question)
+    needs(question, *_SOFTMAX)
+    case, axis, logits = question.case, class_axis_of(question), finite_input(question)
     options = case.options
-    if options.get("weight") is not None or options.get("label_smoothing") or _probabilities(case):
+    if options.get("weight") is not None or options.get("label_smoothing") or has_probabilities(case):
         raise DoesNotApply
     if options.get("ignore_index", -100) == logits.shape[axis]:
         raise DoesNotApply
@@ -133,8 +110,8 @@ def padding(ask_: Ask, question: Question) -> Equation:
     if question.output == "gradient" and case.loss.name in ("softmax", "log_softmax"):
         if case.loss.name == "log_softmax":
             raise DoesNotApply  # the padded class is at -inf, where the derivative is none
-        cotangent = np.pad(_upstream(question), width)
-    plain, padded = ask_(question), ask_(_like(question, inputs, options, cotangent))
+        cotangent = np.pad(upstream(question), width)
+    plain, padded = ask_(question), ask_(like(question, inputs, options, cotangent))
     if plain.value.shape == logits.shape:
         padded = Measured(_drop_last(padded.value, axis), _drop_last(padded.bound, axis))
     return Equation(padded.value, plain.value, plain.bound + padded.bound)
@@ -142,27 +119,27 @@ def padding(ask_: Ask, question: Question) -> Equation:
 
 def one_hot_equals_index(ask_: Ask, question: Question) -> Equation:
     """A one-hot probability target gives what its class index gives."""
-    _needs(question, "cross_entropy")
-    case, logits = question.case, _finite(question)
+    needs(question, "cross_entropy")
+    case, logits = question.case, finite_input(question)
     target = case.inputs["target"]
     reweighted = case.options.get("weight") is not None and case.options["reduction"] == "mean"
-    if _probabilities(case) or reweighted or np.any(target == case.options.get("ignore_index", -100)):
+    if has_probabilities(case) or reweighted or np.any(target == case.options.get("ignore_index", -100)):
         raise DoesNotApply
-    axis = _class_axis(question)
+    axis = class_axis_of(question)
     one_hot = np.moveaxis((np.arange(logits.shape[axis]) == target[..., None]).astype(float), -1, axis)
     options = {name: x for name, x in case.options.items() if name != "ignore_index"}
-    plain = ask_(_like(question, case.inputs, options, case.cotangent))
-    soft = ask_(_like(question, {"logits": logits, "target": one_hot}, options, case.cotangent))
+    plain = ask_(like(question, case.inputs, options, case.cotangent))
+    soft = ask_(like(question, {"logits": logits, "target": one_hot}, options, case.cotangent))
     return Equation(soft.value, plain.value, plain.bound + soft.bound)
 
 
 def smoothing_zero_equals_none(ask_: Ask, question: Question) -> Equation:
     """Label smoothing of 0 gives what the call without it gives."""
-    _needs(question, "cross_entropy")
+    needs(question, "cross_entropy")
     case = question.case
     options = {name: x for name, x in case.options.items() if name != "label_smoothing"}
-    plain = ask_(_like(question, case.inputs, options, case.cotangent))
-    zero = ask_(_like(question, case.inputs, {**options, "label_smoothing": 0.0}, case.cotangent))
+    plain = ask_(like(question, case.inputs, options, case.cotangent))
+    zero = ask_(like(question, case.inputs, {**options, "label_smoothing": 0.0}, case.cotangent))
     return Equation(zero.value, plain.value, plain.bound + zero.bound)
 
 
@@ -172,31 +149,31 @@ def sum_equals_mean_times_count(ask_: Ask, question: Question) -> Equation:
     weighted = any(case.options.get(name) is not None for name in ("weight", "pos_weight"))
     if question.output != "value" or case.options.get("reduction") != "mean" or weighted:
         raise DoesNotApply
-    first = _finite(question)
+    first = finite_input(question)
     count = first.size
     if case.loss.name in ("cross_entropy", "nll_loss"):
-        count = first.size // first.shape[_class_axis(question)]
-        if not _probabilities(case):
+        count = first.size // first.shape[class_axis_of(question)]
+        if not has_probabilities(case):
             count = int(np.sum(case.inputs["target"] != case.options.get("ignore_index", -100)))
     mean = ask_(question)
-    added = ask_(_like(question, case.inputs, {**case.options, "reduction": "sum"}, None))
+    added = ask_(like(question, case.inputs, {**case.options, "reduction": "sum"}, None))
     return Equation(added.value, count * mean.value, added.bound + count * mean.bound)
 
 
 def nll_of_log_softmax_equals_cross_entropy(ask_: Ask, question: Question) -> Equation:
     """nll_loss(log_softmax(x), y) = cross_entropy(x, y)."""
-    _needs(question, "cross_entropy")
-    case, logits = question.case, _finite(question)
+    needs(question, "cross_entropy")
+    case, logits = question.case, finite_input(question)
     options = {name: x for name, x in case.options.items() if name != "label_smoothing"}
-    if question.output != "value" or _probabilities(case) or "axis" in options:
+    if question.output != "value" or has_probabilities(case) or "axis" in options:
         raise DoesNotApply
-    axis = _class_axis(question)
-    log_p = ask_(_other(question, "log_softmax", {"logits": logits}, {"axis": axis}))
+    axis = class_axis_of(question)
+    log_p = ask_(other(question, "log_softmax", {"logits": logits}, {"axis": axis}))
     if not np.all(np.isfinite(log_p.value)):
         raise DoesNotApply
     inputs = {"log_probs": log_p.value, "target": case.inputs["target"]}
-    nll = ask_(_other(question, "nll_loss", inputs, options))
-    whole = ask_(_like(question, case.inputs, options, None))
+    nll = ask_(other(question, "nll_loss", inputs, options))
+    whole = ask_(like(question, case.inputs, options, None))
     # What log_softmax may be off by enters the loss weighted like the loss itself; its largest does for all.
     weight = float(np.max(np.abs(options.get("weight", 1.0)))) if options.get("reduction") != "mean" else 1.0
     rows = logits.size // logits.shape[axis] if options.get("reduction") == "sum" else 1
@@ -206,17 +183,17 @@ def nll_of_log_softmax_equals_cross_entropy(ask_: Ask, question: Question) -> Eq
 
 def divergence_plus_entropy_equals_cross_entropy(ask_: Ask, question: Question) -> Equation:
     """KL(q, p) + H(q) = H(q, p), per row."""
-    _needs(question, "cross_entropy")
-    case, logits = question.case, _finite(question)
+    needs(question, "cross_entropy")
+    case, logits = question.case, finite_input(question)
     plain_options = set(case.options) <= {"reduction", "axis"} and case.options["reduction"] == "none"
-    if question.output != "value" or not _probabilities(case) or not plain_options or "axis" in case.options:
+    if question.output != "value" or not has_probabilities(case) or not plain_options or "axis" in case.options:
         raise DoesNotApply
-    axis, q = _class_axis(question), case.inputs["target"]
-    log_p = ask_(_other(question, "log_softmax", {"logits": logits}, {"axis": axis}))
+    axis, q = class_axis_of(question), case.inputs["target"]
+    log_p = ask_(other(question, "log_softmax", {"logits": logits}, {"axis": axis}))
     if not np.all(np.isfinite(log_p.value)):
         raise DoesNotApply
-    kl = ask_(_other(question, "kl_div", {"log_probs": log_p.value, "target": q}, {"reduction": "none"}))
-    entropy = ask_(_other(question, "entropy", {"probs": q}, {"axis": axis}))
+    kl = ask_(other(question, "kl_div", {"log_probs": log_p.value, "target": q}, {"reduction": "none"}))
+    entropy = ask_(other(question, "entropy", {"probs": q}, {"axis": axis}))
     whole = ask_(question)
     entering = (kl.bound + np.abs(q) * log_p.bound).sum(axis)
     return Equation(kl.value.sum(axis) + entropy.value, whole.value, whole.bound + entropy.bound + entering)
@@ -224,21 +201,21 @@ def divergence_plus_entropy_equals_cross_entropy(ask_: Ask, question: Question) 
 
 def signs_equal_zero_and_one(ask_: Ask, question: Question) -> Equation:
     """soft_margin_loss with y in {-1, 1} is binary cross entropy of logits with (y + 1) / 2."""
-    _needs(question, "soft_margin_loss")
+    needs(question, "soft_margin_loss")
     case = question.case
-    inputs = {"logits": _finite(question), "target": (case.inputs["target"] + 1) / 2}
+    inputs = {"logits": finite_input(question), "target": (case.inputs["target"] + 1) / 2}
     plain = ask_(question)
-    binary = ask_(_other(question, "binary_cross_entropy_with_logits", inputs, case.options))
+    binary = ask_(other(question, "binary_cross_entropy_with_logits", inputs, case.options))
     return Equation(binary.value, plain.value, plain.bound + binary.bound)
 
 
 def gradient_rows_sum_to_zero(ask_: Ask, question: Question) -> Equation:
     """The gradient over the classes of a row sums to zero, as a common shift changes nothing."""
-    _needs(question, "softmax", "log_softmax", "cross_entropy")
+    needs(question, "softmax", "log_softmax", "cross_entropy")
     if question.output != "gradient":
         raise DoesNotApply
-    _finite(question)
-    axis, gradient = _class_axis(question), ask_(question)
+    finite_input(question)
+    axis, gradient = class_axis_of(question), ask_(question)
     total = gradient.value.sum(axis)
     return Equation(total, np.zeros_like(total), gradient.bound.sum(axis))
 
@@ -262,58 +239,5 @@ LAWS: dict[str, Law] = {
 }
 
 
-def _needs(question: Question, *losses: str) -> None:
-    if question.case.loss.name not in losses:
-        raise DoesNotApply
-
-
-def _finite(question: Question) -> Array:
-    """The differentiated input, which must hold finite numbers only."""
-    first = question.exact[0][question.case.loss.wrt]
-    if first.size == 0 or not np.all(np.isfinite(first)):
-        raise DoesNotApply
-    return first
-
-
-def _probabilities(case: Case) -> bool:
-    return "target" in case.inputs and case.inputs["target"].dtype.kind == "f"
-
-
-def _class_axis(question: Question) -> int:
-    case, ndim = question.case, question.inputs[question.case.loss.wrt].ndim
-    axis: int = case.options.get("axis", case.loss.options["axis"].default)
-    return (class_axis(axis, ndim) if case.loss.name in ("cross_entropy", "nll_loss") else axis) % ndim
-
-
-def _upstream(question: Question) -> Array:
-    cotangent = question.exact[2]
-    assert cotangent is not None
-    return cotangent
-
-
 def _drop_last(x: Array, axis: int) -> Array:
     return np.take(x, np.arange(x.shape[axis] - 1), axis)
-
-
-def _with_input(question: Question, name: str, x: Array) -> Question:
-    """The question with another input; it does not apply where the dtype cannot hold that exactly."""
-    moved = FORMATS[question.dtype].round(x)
-    before = question.exact[0][name]
-    if np.any(moved != x) or np.any((x - before) != (x - before).flat[0]):
-        raise DoesNotApply
-    case = question.case
-    return _like(question, {**case.inputs, name: x}, case.options, case.cotangent)
-
-
-def _like(question: Question, inputs: Any, options: Any, cotangent: Array | None) -> Question:
-    case = replace(question.case, inputs=inputs, options=options, cotangent=cotangent)
-    return ask(case, question.dtype, question.output)
-
-
-def _other(question: Question, loss: str, inputs: Any, options: Any) -> Question:
-    """A question about another loss with these inputs."""
-    wanted = LOSSES[loss].options
-    kept = {name: x for name, x in options.items() if name in wanted}
-    cotangent = question.case.cotangent if question.output == "gradient" else None
-    case = replace(question.case, loss=LOSSES[loss], inputs=inputs, options=kept, cotangent=cotangent, layout={})
-    return ask(case, question.dtype, question.output)
