@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance.casefiles.case import Case, Question, questions
@@ -12,6 +13,7 @@ from conformance.casefiles.load import builtin_files, digest, find_files, load_c
 from conformance.errors import UsageError
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
+from conformance.results.records import Options
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
 
@@ -20,6 +22,7 @@ class Plan:
     """Everything that is fixed before the first framework is imported.
 
     `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack.
+    `options` are those it was made by, `files` the digests of the adapters and lists in use.
     """
 
     cases: list[Case]
@@ -29,10 +32,17 @@ class Plan:
     unavailable: dict[str, str]
     deviations: Deviations
     everything: list[Question]
+    options: Options
+    files: dict[str, str]
 
     @property
     def planned(self) -> int:
         return sum(len(asked) for asked in self.chosen.values())
+
+    def without(self, judged: Container[str]) -> Plan:
+        """The plan without the trials that are judged already, by id."""
+        left = {t: [q for q in asked if q.trial_id(str(t)) not in judged] for t, asked in self.chosen.items()}
+        return replace(self, chosen=left)
 
     def stale_entries(self) -> list[Entry]:
         """Entries that match no trial that any adapter could be given, on whatever device and in whatever mode."""
@@ -57,6 +67,7 @@ def make_plan(
     dtypes: Sequence[str] = (),
     deviation_paths: Sequence[Path] = (),
     pythons: Sequence[str] = (),
+    shard: str = "",
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
 
@@ -72,8 +83,50 @@ def make_plan(
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
     asked = questions(cases, tuple(dtypes) or None)
+    if shard:
+        index, count = parse_shard(shard)
+        asked = [q for q in asked if shard_of(q.case.id, count) == index]
     chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
-    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), questions(cases))
+    options = Options(
+        targets=list(targets),
+        cases=[str(path) for path in case_paths],
+        adapter=list(adapter_files),
+        select=list(select),
+        dtype=list(dtypes),
+        deviations=[str(path) for path in deviation_paths],
+        python=list(pythons),
+        shard=shard,
+    )
+    in_use = {str(path): digest([path]) for path in [*(t.adapter.source for t in named), *shipped, *deviation_paths]}
+    lists = Deviations(entries)
+    return Plan(cases, digest(files), adapters, chosen, unavailable, lists, questions(cases), options, in_use)
+
+
+def plan_of(options: Options) -> Plan:
+    """The plan that a run's options ask for."""
+    return make_plan(
+        options.targets,
+        case_paths=[Path(path) for path in options.cases],
+        adapter_files=options.adapter,
+        select=options.select,
+        dtypes=options.dtype,
+        deviation_paths=[Path(path) for path in options.deviations],
+        pythons=options.python,
+        shard=options.shard,
+    )
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """`I/N` as two numbers, I from 1 to N."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"--shard {text}: write I/N, the part I of N parts, such as 1/4 to 4/4")
+    return int(found[1]), int(found[2])
+
+
+def shard_of(case: str, count: int) -> int:
+    """The part, from 1 to `count`, that a case belongs to by its id alone, on every machine and in every version."""
+    return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8]) % count + 1
 
 
 def _choose_targets(

@@ -14,24 +14,17 @@ import pytest
 
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
-from conformance.plan import Plan, make_plan
+from conformance.plan import Plan, plan_of
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Footer, Trial
+from conformance.results.records import Environment, Footer, Options, Trial
 from conformance.run import Answered, References, exit_status, header, judge_trial
 from conformance.targets.names import Target
 from conformance.targets.process import Answer, answers
 
 
 def plan_from(options: dict[str, Any]) -> Plan:
-    return make_plan(
-        options["target"],
-        case_paths=[Path(path) for path in options["cases"]],
-        adapter_files=options["adapter"],
-        select=options["select"],
-        dtypes=options["dtype"],
-        deviation_paths=[Path(path) for path in options["deviations"]],
-        pythons=options["python"],
-    )
+    """The plan of a session, whose options are named as those of `conformance run`."""
+    return plan_of(Options(**{name if name != "target" else "targets": value for name, value in options.items()}))
 
 
 class Conversation:

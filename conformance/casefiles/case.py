@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,6 +49,19 @@ class Case:
     def raises(self) -> bool:
         """Whether the framework must refuse these inputs."""
         return isinstance(self.expected, str)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of what a verdict depends on: all that is given and what must come out, not the words about it."""
+        total = hashlib.sha256()
+        required = {"raises": self.raises, "printed": self.printed, "convention": self.convention}
+        for part in (self.inputs, self.options, self.layout, required, self.outcomes, {"cotangent": self.cotangent}):
+            for name, value in part.items():
+                said = (value.dtype.name, value.shape) if isinstance(value, np.ndarray) else value
+                total.update(repr((name, said)).encode())
+                if isinstance(value, np.ndarray):
+                    total.update(np.ascontiguousarray(value).tobytes())
+        return total.hexdigest()[:16]
 
     @cached_property
     def output_shape(self) -> tuple[int, ...]:

@@ -9,11 +9,14 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from conformance.cli.app import AdapterFiles, CasePaths, app
+from conformance.errors import UsageError
 from conformance.explain import explain_case
-from conformance.plan import make_plan
+from conformance.plan import plan_of
 from conformance.report.html import write_html
 from conformance.report.terminal import Progress, console, print_results
 from conformance.results.file import Writer, read_results
+from conformance.results.records import Options
+from conformance.resume import resumed_plan
 from conformance.run import run
 
 
@@ -26,7 +29,9 @@ def run_command(
     dtype: Annotated[list[str] | None, Parameter(negative="")] = None,
     deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
-    results: Path = Path("conformance-results.jsonl"),
+    shard: str = "",
+    results: Path | None = None,
+    resume: Path | None = None,
     jobs: int = 2,
     timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
 ) -> int:
@@ -46,30 +51,46 @@ def run_command(
         A list of known deviations of your own, beside those shipped with the adapters. Repeatable.
     python
         The interpreter that an adapter's framework lives in, as ADAPTER=PATH. Repeatable.
+    shard
+        Only the part I of N parts, as I/N. A case is always in the same part; `conformance merge` joins them.
     results
-        Where the result file is written.
+        Where the result file is written; by default conformance-results.jsonl.
+    resume
+        Finish the run that wrote this result file. What to try is taken from the file; what is judged stays.
     jobs
         How many targets run at once.
     timeout
         Seconds that one trial may take.
     """
-    plan = make_plan(
-        targets,
-        case_paths=cases or (),
-        adapter_files=adapter or (),
-        select=select or (),
-        dtypes=dtype or (),
-        deviation_paths=deviations or (),
-        pythons=python or (),
+    given = Options(
+        targets=list(targets),
+        cases=[str(path) for path in cases or ()],
+        adapter=adapter or [],
+        select=select or [],
+        dtype=dtype or [],
+        deviations=[str(path) for path in deviations or ()],
+        python=python or [],
+        shard=shard,
     )
+    if resume and results:
+        raise UsageError(f"--resume {resume} goes on in that file; leave out --results {results}")
+    before = read_results(resume) if resume else None
+    plan = resumed_plan(resume, before, given, plan_of) if resume and before else plan_of(given)
+    results = resume or results or Path("conformance-results.jsonl")
     screen = console()
-    with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:
+    done = len(before.judged) if before else 0
+    with Writer(results, resume=bool(resume)) as writer, Progress(console(stderr=True), plan.planned, done) as progress:
 
         def write(line: object) -> None:
             writer.write(line)  # type: ignore[arg-type]
             progress.saw(line)
 
-        footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
+        command = ["conformance", *sys.argv[1:]]
+        try:
+            footer = run(plan, write, command=command, jobs=jobs, timeout=timeout, before=before)
+        except KeyboardInterrupt:
+            print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
+            raise
     print_results(screen, read_results(results))
     if plan.planned == 0 and select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
