@@ -77,6 +77,9 @@ def run_command(
     before = read_results(resume) if resume else None
     plan = resumed_plan(resume, before, given, plan_of) if resume and before else plan_of(given)
     results = resume or results or Path("conformance-results.jsonl")
+    if before and before.footer and len(before.judged) == plan.planned:
+        print_results(console(), before)
+        return before.footer.exit_status
     screen = console()
     done = len(before.judged) if before else 0
     with Writer(results, resume=bool(resume)) as writer, Progress(console(stderr=True), plan.planned, done) as progress:
