@@ -5,6 +5,7 @@ ConformanceError
 ├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
 ├── DeviationError   a list of known deviations cannot be read
 ├── ResultError      a result file cannot be read or written
+├── ResultsError     result files that do not belong together
 └── UsageError       anything else on the command line that has no meaning
 """
 
@@ -56,6 +57,10 @@ class TargetError(ConformanceError):
 
 class ResultError(ConformanceError):
     """A result file cannot be read or written."""
+
+
+class ResultsError(ProblemsError):
+    """Result files that do not belong together; lists everything in which they differ."""
 
 
 class UsageError(ConformanceError):

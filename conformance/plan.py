@@ -11,6 +11,7 @@ from pathlib import Path
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
+from conformance.globs import any_glob
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.results.records import Options
@@ -86,7 +87,8 @@ def make_plan(
     if shard:
         index, count = parse_shard(shard)
         asked = [q for q in asked if shard_of(q.case.id, count) == index]
-    chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
+    pattern = any_glob(select)
+    chosen = {t: [q for q in asked if not select or _selected(q, str(t), pattern)] for t in named}
     options = Options(
         targets=list(targets),
         cases=[str(path) for path in case_paths],
@@ -162,12 +164,6 @@ def _interpreters(pythons: Sequence[str], adapters: dict[str, Adapter]) -> dict[
     return chosen
 
 
-def _selected(question: Question, target: str, globs: Sequence[str]) -> bool:
-    """Whether a trial id, or the id of its case, matches one of the globs; brackets have no special meaning."""
-    return not globs or any(
-        _glob(glob).fullmatch(question.trial_id(target)) or _glob(glob).fullmatch(question.case.id) for glob in globs
-    )
-
-
-def _glob(glob: str) -> re.Pattern[str]:
-    return re.compile(re.escape(glob).replace(r"\*", ".*").replace(r"\?", "."))
+def _selected(question: Question, target: str, pattern: re.Pattern[str]) -> bool:
+    """Whether the id of a trial, or that of its case, is one of those asked for."""
+    return any(pattern.fullmatch(name) for name in (question.trial_id(target), question.case.id))

@@ -17,7 +17,8 @@ from conformance.judge.verdict import FAILING
 from conformance.plan import Plan, plan_of
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Options, Trial
-from conformance.run import Answered, References, exit_status, header, judge_trial
+from conformance.results.status import exit_status
+from conformance.run import Answered, References, header, judge_trial, overdue
 from conformance.targets.names import Target
 from conformance.targets.process import Answer, answers
 
@@ -148,6 +149,7 @@ class Recorder:
                 judged=self._counts.total(),
                 counts=dict(self._counts),
                 stale=stale,
+                overdue=overdue(self._plan),
                 seconds=round(time.perf_counter() - self._start, 3),
                 exit_status=ours or min(status, 1),
             )

@@ -19,17 +19,16 @@ import numpy as np
 from conformance import __version__
 from conformance.casefiles.case import Question
 from conformance.judge.reference import Reference, graded, reference
-from conformance.judge.verdict import FAILING, Judgement, judge
+from conformance.judge.verdict import Judgement, judge
 from conformance.losses import Array
 from conformance.plan import Plan
 from conformance.results.file import Results
 from conformance.results.records import CaseInfo, Environment, Footer, Header, Line, Trial
+from conformance.results.status import exit_status
 from conformance.resume import check_environment
 from conformance.targets.names import Target
 from conformance.targets.process import Answer, answers
 
-MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
-"""Exit statuses beside 0."""
 _SHOWN_ELEMENTS = 64
 """Arrays up to this size are kept in full in the record of a trial that did not simply pass."""
 
@@ -125,6 +124,7 @@ def run(
         judged=counts.total(),
         counts=dict(counts),
         stale=stale,
+        overdue=overdue(plan),
         seconds=round(time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0), 3),
         exit_status=exit_status(plan.planned, counts, stale),
     )
@@ -132,13 +132,10 @@ def run(
     return footer
 
 
-def exit_status(planned: int, counts: Counter[str], stale: list[str]) -> int:
-    """0, or why not: a failure, or a list that no longer fits, before a run that is incomplete."""
-    if any(counts[verdict] for verdict in (*FAILING, "fixed")) or stale:
-        return MISMATCH
-    if planned == 0 or counts["not run"] or counts.total() < planned:
-        return INCOMPLETE
-    return 0
+def overdue(plan: Plan) -> list[str]:
+    """The deviations in use that a person should have looked at again by now."""
+    entries = plan.deviations.overdue(dt.datetime.now(dt.UTC).date())
+    return [f"{entry.where}: its review was due on {entry.review}" for entry in entries]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from conformance.errors import DeviationError, Problem
+from conformance.globs import any_glob
 
 _CONDITIONS = ("platform", "device", "mode")
 
@@ -63,8 +64,7 @@ class Entry(BaseModel):
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        parts = [re.escape(t).replace(r"\*", ".*").replace(r"\?", ".") for t in self.trials]
-        return re.compile("|".join(parts))
+        return any_glob(self.trials)
 
     def applies(self, trial: str, facts: Mapping[str, str]) -> bool:
         """Whether the entry speaks of this trial, in an environment with these `facts`."""
@@ -106,6 +106,10 @@ class Deviations:
             for i in [i for i, e in left.items() if e.pattern.fullmatch(trial)]:
                 del left[i]
         return list(left.values())
+
+    def overdue(self, today: dt.date) -> list[Entry]:
+        """Entries whose review date has passed."""
+        return [entry for entry in self.entries if entry.review and entry.review < today]
 
 
 def load_deviations(paths: Iterable[Path]) -> list[Entry]:

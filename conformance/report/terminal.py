@@ -64,6 +64,8 @@ def print_results(console: Console, results: Results) -> None:
         return
     for entry in results.footer.stale:
         console.print(f"stale deviation: {entry} matches no trial", soft_wrap=True, highlight=False, markup=False)
+    for entry in results.footer.overdue:
+        console.print(f"deviation to look at again: {entry}", soft_wrap=True, highlight=False, markup=False)
     status = results.footer.exit_status
     console.print(
         f"{results.footer.judged} of {results.header.planned} planned trials in {results.footer.seconds:.1f} s; "
