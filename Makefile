@@ -47,9 +47,10 @@ mutants: $(READY)
 golden: $(READY)
 	$(BIN)/conformance freeze
 
-## schema: write the JSON Schema of case files anew
+## schema: write the JSON Schemas of case files and of lists of deviations anew
 schema: $(READY)
-	$(BIN)/conformance list schema > docs/case.schema.json
+	$(BIN)/conformance list schema cases > docs/case.schema.json
+	$(BIN)/conformance list schema deviations > docs/deviations.schema.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,14 +46,16 @@ class Plan:
         return replace(self, chosen=left)
 
     def stale_entries(self) -> list[Entry]:
-        """Entries that match no trial that any adapter could be given, on whatever device and in whatever mode."""
-        return self.deviations.stale(
-            question.trial_id(f"{adapter.name}:{device}:{mode}")
-            for adapter in self.adapters.values()
-            for device in adapter.devices or self._used(adapter, "device")
-            for mode in adapter.modes or self._used(adapter, "mode")
-            for question in self.everything
-        )
+        """Entries that match no trial that any adapter could be given."""
+        return self.deviations.stale(self.possible_trials())
+
+    def possible_trials(self) -> Iterator[str]:
+        """The ids of all trials that any adapter could be given, on whatever device and in whatever mode."""
+        for adapter in self.adapters.values():
+            for device in adapter.devices or self._used(adapter, "device"):
+                for mode in adapter.modes or self._used(adapter, "mode"):
+                    for question in self.everything:
+                        yield question.trial_id(f"{adapter.name}:{device}:{mode}")
 
     def _used(self, adapter: Adapter, part: str) -> Iterable[str]:
         return {getattr(target, part) for target in self.chosen if target.adapter == adapter}

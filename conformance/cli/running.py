@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
+from conformance import relist
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.explain import explain_case
@@ -32,6 +33,7 @@ def run_command(
     shard: str = "",
     results: Path | None = None,
     resume: Path | None = None,
+    update_deviations: Annotated[bool, Parameter(negative="")] = False,
     jobs: int = 2,
     timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
 ) -> int:
@@ -57,6 +59,9 @@ def run_command(
         Where the result file is written; by default conformance-results.jsonl.
     resume
         Finish the run that wrote this result file. What to try is taken from the file; what is judged stays.
+    update_deviations
+        Afterwards take what passes or is gone out of the lists of deviations, and put new failures in, without a
+        reason: that is for you to write. The status is that of the run.
     jobs
         How many targets run at once.
     timeout
@@ -72,6 +77,8 @@ def run_command(
         python=python or [],
         shard=shard,
     )
+    if update_deviations and cases and not deviations:
+        raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
     if resume and results:
         raise UsageError(f"--resume {resume} goes on in that file; leave out --results {results}")
     before = read_results(resume) if resume else None
@@ -94,7 +101,10 @@ def run_command(
         except KeyboardInterrupt:
             print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
             raise
-    print_results(screen, read_results(results))
+    done_results = read_results(results)
+    print_results(screen, done_results)
+    for line in relist.update_deviations(plan, done_results) if update_deviations else ():
+        print(line)
     if plan.planned == 0 and select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
         print(f"nothing matches {', '.join(select)}; trial ids look like {example}")

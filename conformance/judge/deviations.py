@@ -12,11 +12,13 @@
 
 In `trials`, `*` and `?` are the only special characters, as trial ids hold brackets. A listed trial that passes is
 `fixed`, and an entry that matches no trial is stale: both fail the run, so that a list never hides the next defect.
+An entry whose reason begins with TODO, as `--update-deviations` writes it, excuses nothing until somebody gives one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -28,6 +30,7 @@ from typing import Any, Literal
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.json_schema import SkipJsonSchema
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -41,15 +44,26 @@ class Entry(BaseModel):
     """One entry of a list; `where`, the file and line it stands at, is no key of the list."""
 
     model_config = ConfigDict(extra="forbid")
-    trials: list[str] = Field(min_length=1)
-    outcome: Literal["mismatch", "error", "crash", "timeout"] = "mismatch"
-    at_most: float | None = Field(None, gt=0)
-    passes: Literal["never", "sometimes"] = "never"
-    when: dict[str, str] = Field(default_factory=dict)
-    reason: str = Field(min_length=1)
-    issue: str = ""
-    review: dt.date | None = None
-    where: str = ""
+    trials: list[str] = Field(
+        min_length=1, description="Globs over trial ids; * and ? are the only special characters."
+    )
+    outcome: Literal["mismatch", "error", "crash", "timeout"] = Field("mismatch", description="How they fail.")
+    at_most: float | None = Field(None, gt=0, description="Ceiling on error over bound; none by default.")
+    passes: Literal["never", "sometimes"] = Field(
+        "never", description="sometimes, where it depends on the processor: passing is then no surprise."
+    )
+    when: dict[str, str] = Field(
+        default_factory=dict, description="Version ranges by package; platform, device and mode by value."
+    )
+    reason: str = Field(min_length=1, description="Why they fail. One that begins with TODO excuses nothing.")
+    issue: str = Field("", description="Where it is reported.")
+    review: dt.date | None = Field(None, description="When somebody should look at it again.")
+    where: SkipJsonSchema[str] = ""
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether the reason is still to be written by a person."""
+        return self.reason.lstrip().upper().startswith("TODO")
 
     @field_validator("when")
     @classmethod
@@ -71,6 +85,19 @@ class Entry(BaseModel):
         return self.pattern.fullmatch(trial) is not None and all(
             _holds(name, value, facts) for name, value in self.when.items()
         )
+
+
+class DeviationList(BaseModel):
+    """Known deviations: trials that fail for a known reason."""
+
+    model_config = ConfigDict(extra="forbid", title="Known deviations of loss-conformance")
+    deviations: list[Entry]
+
+
+def list_schema_text() -> str:
+    """The JSON Schema of a list of deviations, as published."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **DeviationList.model_json_schema()}
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
 def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
