@@ -13,8 +13,10 @@ from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.explain import explain_case
 from conformance.plan import plan_of
+from conformance.report import github as job
 from conformance.report.html import write_html
 from conformance.report.terminal import Progress, console, print_results
+from conformance.report.write import write_text
 from conformance.results.file import Writer, read_results
 from conformance.results.records import Options
 from conformance.resume import resumed_plan
@@ -113,22 +115,41 @@ def run_command(
 
 
 @app.command
-def report(results: Path, *, html: Path | None = None) -> int:
-    """Show a result file, and write it as one self-contained HTML file.
+def report(
+    results: Path,
+    *,
+    html: Path | None = None,
+    markdown: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    badge: Path | None = None,
+    github: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Show a result file in the terminal, or write it as what is asked for.
 
     Parameters
     ----------
     results
         The result file of a run.
     html
-        Where to write the HTML report.
+        Where to write one self-contained HTML file.
+    markdown
+        Where to write a job summary in Markdown; - is standard output.
+    badge
+        Where to write a badge as a shields.io endpoint.
+    github
+        Print the worst failures as annotations of a GitHub workflow.
     """
     read = read_results(results)
-    if html is None:
-        print_results(console(), read)
-    else:
+    if html is not None:
         write_html(read, html)
         print(f"Report: {html}")
+    if markdown is not None:
+        write_text(job.summary(read), markdown)
+    if badge is not None:
+        write_text(job.badge(read), badge)
+    if github:
+        print(job.commands(read), end="")
+    if not (html or markdown or badge or github):
+        print_results(console(), read)
     return 0
 
 
