@@ -83,10 +83,6 @@ class Item:
     def id(self) -> str:
         return self.question.trial_id(str(self.target))
 
-    @property
-    def group(self) -> str:
-        return str(self.target)
-
     def check(self) -> None:
         """Run the trial: pass, skip what is unsupported, xfail what is known, fail with the figures otherwise."""
         __tracebackhide__ = True
