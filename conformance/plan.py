@@ -17,13 +17,17 @@ from conformance.losses import DTYPES
 from conformance.results.records import Options
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
+SLOW = "slow"
+"""Tag of cases whose trials take more than a fraction of a second each; they are tried when asked for."""
+
 
 @dataclass
 class Plan:
     """Everything that is fixed before the first framework is imported.
 
-    `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack.
-    `options` are those it was made by, `files` the digests of the adapters and lists in use.
+    `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack;
+    `options` are those it was made by, `files` the digests of the adapters and lists in use; `slow_left_out` counts the
+    cases tagged slow that were not asked for.
     """
 
     cases: list[Case]
@@ -35,6 +39,7 @@ class Plan:
     everything: list[Question]
     options: Options
     files: dict[str, str]
+    slow_left_out: int = 0
 
     @property
     def planned(self) -> int:
@@ -71,6 +76,7 @@ def make_plan(
     deviation_paths: Sequence[Path] = (),
     pythons: Sequence[str] = (),
     shard: str = "",
+    slow: bool = False,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
 
@@ -85,7 +91,8 @@ def make_plan(
     named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
-    asked = questions(cases, tuple(dtypes) or None)
+    tried = [case for case in cases if slow or SLOW not in case.tags]
+    asked = questions(tried, tuple(dtypes) or None)
     if shard:
         index, count = parse_shard(shard)
         asked = [q for q in asked if shard_of(q.case.id, count) == index]
@@ -100,10 +107,21 @@ def make_plan(
         deviations=[str(path) for path in deviation_paths],
         python=list(pythons),
         shard=shard,
+        slow=slow,
     )
     in_use = {str(path): digest([path]) for path in [*(t.adapter.source for t in named), *shipped, *deviation_paths]}
-    lists = Deviations(entries)
-    return Plan(cases, digest(files), adapters, chosen, unavailable, lists, questions(cases), options, in_use)
+    return Plan(
+        cases,
+        digest(files),
+        adapters,
+        chosen,
+        unavailable,
+        Deviations(entries),
+        questions(cases),
+        options,
+        in_use,
+        len(cases) - len(tried),
+    )
 
 
 def plan_of(options: Options) -> Plan:
@@ -117,6 +135,7 @@ def plan_of(options: Options) -> Plan:
         deviation_paths=[Path(path) for path in options.deviations],
         pythons=options.python,
         shard=options.shard,
+        slow=options.slow,
     )
 
 

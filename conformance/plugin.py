@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--conformance-{name}", action="append", default=[], help=f"{meaning}; repeatable")
     group.addoption("--conformance-shard", default="", help="only the part I of N parts, as I/N")
     group.addoption("--conformance-results", default=None, help="where to write the result file")
+    group.addoption("--conformance-slow", action="store_true", help="try the cases tagged slow too")
     group.addoption("--conformance-timeout", type=_seconds, default=60.0, help="seconds that one trial may take")
 
 
@@ -143,8 +144,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _options(config: pytest.Config) -> dict[str, Any]:
-    lists = {name: list(config.getoption(f"--conformance-{name}")) for name in _LIST_OPTIONS}
-    return {**lists, "shard": config.getoption("--conformance-shard")}
+    lists: dict[str, Any] = {name: list(config.getoption(f"--conformance-{name}")) for name in _LIST_OPTIONS}
+    return {**lists, **{name: config.getoption(f"--conformance-{name}") for name in ("shard", "slow")}}
 
 
 def _session(config: pytest.Config) -> Session:

@@ -65,4 +65,6 @@ def _flag(name: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "given" if value else "not given"
     return (" ".join(value) if isinstance(value, list) else value) or "not given"

@@ -83,6 +83,7 @@ def header(plan: Plan, command: list[str]) -> Header:
         options=plan.options,
         files=plan.files,
         unavailable=plan.unavailable,
+        slow_left_out=plan.slow_left_out,
         cases=infos,
     )
 

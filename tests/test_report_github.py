@@ -34,6 +34,7 @@ def results(*trials: Trial, planned: int | None = None, cut: bool = False, **foo
         started="2026-01-02T03:04:05+00:00",
         host={},
         unavailable={"jax": "jax is not installed"},
+        slow_left_out=7,
     )
     counts = Counter(t.verdict for t in trials)
     last = {"judged": len(trials), "counts": counts, "seconds": 1.0, "exit_status": 0, **footer}
@@ -68,7 +69,7 @@ def test_the_summary_has_the_worst_first_and_nothing_in_it_is_markup():
         r"\| \@somebody | 1.5 | 1.25 | 1e+06 |"
     ) in text
     assert r"| `torch:cpu:eager` | 1 | 1 | 3 | 1 |  | torch 2.13.0, note a\|b &lt;c&gt; |" in text
-    assert "- `jax` was not tried: jax is not installed" in text
+    assert "- `jax` was not tried: jax is not installed\n- 7 slow cases were left out\n" in text
     assert "- stale deviation, matches no trial: `ours.yaml:3: a*`" in text
     assert "- deviation to look at again: `ours.yaml:9: its review was due on 2020-01-02`" in text
 

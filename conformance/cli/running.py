@@ -32,6 +32,7 @@ def run_command(
     dtype: Annotated[list[str] | None, Parameter(negative="")] = None,
     deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
+    slow: Annotated[bool, Parameter(negative="")] = False,
     shard: str = "",
     results: Path | None = None,
     resume: Path | None = None,
@@ -59,6 +60,8 @@ def run_command(
         Only the part I of N parts, as I/N. A case is always in the same part; `conformance merge` joins them.
     results
         Where the result file is written; by default conformance-results.jsonl.
+    slow
+        Try the cases tagged slow too.
     resume
         Finish the run that wrote this result file. What to try is taken from the file; what is judged stays.
     update_deviations
@@ -78,6 +81,7 @@ def run_command(
         deviations=[str(path) for path in deviations or ()],
         python=python or [],
         shard=shard,
+        slow=slow,
     )
     if update_deviations and cases and not deviations:
         raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")

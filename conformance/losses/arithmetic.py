@@ -50,6 +50,13 @@ def quotient(numerator: Number, denominator: Number) -> Number:
     return total(numerator) / denominator
 
 
+def shared(x: Number, count: Number) -> Number:
+    """`x / count`, elementwise; a count may be more than a 16-bit type holds, so there float32 divides."""
+    if isinstance(x, Rounded) or np.asarray(x).dtype.itemsize != 2:
+        return x / count
+    return np.asarray(np.asarray(x, dtype=np.float32) / np.asarray(count, dtype=np.float32)).astype(x.dtype)
+
+
 def where(condition: Array, x: Number, y: Number) -> Number:
     """Elements of `x` where `condition` holds, else of `y`; one of them may be a plain number."""
     for chosen in (x, y):

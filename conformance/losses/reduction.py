@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from conformance.losses.arithmetic import Number, quotient, roundings, total
+from conformance.losses.arithmetic import Number, constant, either, quotient, roundings, shared, total
 
 Reduction = Literal["none", "mean", "sum"]
 
@@ -23,8 +23,11 @@ def reduce(loss: Number, reduction: str, count: Number | None = None) -> Number:
 def upstream(cotangent: Number, loss_shape: tuple[int, ...], reduction: str, count: Number | None = None) -> Number:
     """The gradient that reaches each element of the unreduced loss, broadcastable to `loss_shape`.
 
-    For a mean it is cotangent / count; the pass line grants two roundings for a reciprocal stored in the dtype.
+    For a mean it is cotangent / count; the pass line grants a count stored in the dtype, and its reciprocal too, which
+    may be subnormal there.
     """
     if reduction in ("none", "sum"):
         return cotangent
-    return roundings(cotangent / (int(np.prod(loss_shape)) if count is None else count), 2)
+    divisor = int(np.prod(loss_shape)) if count is None else count
+    reciprocal = shared(constant(np.ones(()), cotangent), divisor)
+    return roundings(either(shared(cotangent, divisor), cotangent * reciprocal), 1)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from conformance.losses.arithmetic import Number, constant, is_float, roundings, total, where
+from conformance.losses.arithmetic import Number, constant, is_float, roundings, shared, total, where
 from conformance.losses.formats import Array
 
 
@@ -56,7 +56,7 @@ def target_mass(
     mass = rows.mass
     if _nonzero(label_smoothing):
         # One more rounding for the smoothing factor stored in the dtype.
-        mass = roundings(mass * (1 - label_smoothing) + label_smoothing / classes, 1)
+        mass = roundings(mass * (1 - label_smoothing) + shared(label_smoothing, classes), 1)
         mass = where(rows.kept[..., None], mass, 0 * mass)
     count = rows.count
     if weight is not None:

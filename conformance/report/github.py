@@ -23,6 +23,8 @@ def summary(results: Results) -> str:
         yield f"## Conformance of cross-entropy losses\n\n{line(_outcome(results))}\n\n"
         yield from _table(results)
         yield from (f"- {code(name)} was not tried: {line(why)}\n" for name, why in results.header.unavailable.items())
+        if results.header.slow_left_out:
+            yield f"- {results.header.slow_left_out} slow cases were left out\n"
         yield from _lists(results)
         failing = _failing(results)
         if failing:

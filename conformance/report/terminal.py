@@ -62,6 +62,8 @@ def print_results(console: Console, results: Results) -> None:
         if results.cut:
             console.print("The last line of the file was cut off, too, and is left out.", highlight=False)
         return
+    if results.header.slow_left_out:
+        console.print(f"{results.header.slow_left_out} slow cases were left out; --slow tries them.", highlight=False)
     for entry in results.footer.stale:
         console.print(f"stale deviation: {entry} matches no trial", soft_wrap=True, highlight=False, markup=False)
     for entry in results.footer.overdue:

@@ -59,6 +59,7 @@ def _header(files: Named, planned: int, command: list[str]) -> Header:
         host=_joined(header.host for header in headers),
         files={path: digest for header in headers for path, digest in header.files.items()},
         unavailable=unavailable,
+        slow_left_out=max(header.slow_left_out for header in headers),
         cases={case: info for header in headers for case, info in header.cases.items()},
     )
 

@@ -42,6 +42,7 @@ class Options(Record):
     deviations: list[str] = Field(default_factory=list)
     python: list[str] = Field(default_factory=list)
     shard: str = ""
+    slow: bool = False
 
 
 class Header(Record):
@@ -62,6 +63,7 @@ class Header(Record):
     options: Options | None = None
     files: dict[str, str] = Field(default_factory=dict)
     unavailable: dict[str, str] = Field(default_factory=dict)
+    slow_left_out: int = 0
     cases: dict[str, CaseInfo] = Field(default_factory=dict)
 
 

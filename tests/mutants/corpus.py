@@ -12,6 +12,7 @@ from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.judge.reference import Reference, reference
 from conformance.judge.verdict import FAILING, judge
+from conformance.plan import SLOW
 from conformance.targets import process, worker
 from conformance.targets.wire import unpack
 from mutants.base import Defect
@@ -42,9 +43,11 @@ class Kill:
 
 
 def trials(cases: Iterable[Case] | None = None, dtypes: tuple[str, ...] | None = None) -> dict[str, list[Trial]]:
-    """By loss, the trials of the cases, the small ones first; by default of all that are shipped."""
+    """By loss, the trials of the cases, the small ones first; by default of those that are shipped and not slow."""
     found: dict[str, list[Trial]] = {}
-    for question in questions(list(load_cases(builtin_files()) if cases is None else cases), dtypes):
+    if cases is None:
+        cases = [case for case in load_cases(builtin_files()) if SLOW not in case.tags]
+    for question in questions(list(cases), dtypes):
         case = question.case
         expected = None if case.raises or case.convention else reference(question)
         found.setdefault(case.loss.name, []).append(Trial(question, process.request(question), expected))
