@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -61,6 +62,11 @@ class Plan:
                 for mode in adapter.modes or self._used(adapter, "mode"):
                     for question in self.everything:
                         yield question.trial_id(f"{adapter.name}:{device}:{mode}")
+
+    def overdue(self) -> list[str]:
+        """What a person should have looked at again by now, with the entry's place."""
+        entries = self.deviations.overdue(dt.datetime.now(dt.UTC).date())
+        return [f"{entry.where}: its review was due on {entry.review}" for entry in entries]
 
     def _used(self, adapter: Adapter, part: str) -> Iterable[str]:
         return {getattr(target, part) for target in self.chosen if target.adapter == adapter}

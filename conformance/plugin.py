@@ -127,13 +127,11 @@ class _Controller:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._plan is None:
             return
-        from conformance.run import overdue  # noqa: PLC0415 - there is a plan, so it is loaded
-
         for name, why in self._plan.unavailable.items():
             terminalreporter.write_line(f"conformance: {name} not tried, {why}")
         for entry in self._plan.stale_entries():
             terminalreporter.write_line(f"conformance: stale deviation {entry.where} matches no trial", red=True)
-        for said in overdue(self._plan):
+        for said in self._plan.overdue():
             terminalreporter.write_line(f"conformance: deviation to look at again: {said}", yellow=True)
 
 

@@ -18,7 +18,7 @@ from conformance.plan import Plan, plan_of
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Options, Trial
 from conformance.results.status import exit_status
-from conformance.run import Answered, References, header, judge_trial, overdue
+from conformance.run import Answered, References, header, judge_trial
 from conformance.targets.names import Target
 from conformance.targets.process import Answer, answers
 
@@ -145,7 +145,7 @@ class Recorder:
                 judged=self._counts.total(),
                 counts=dict(self._counts),
                 stale=stale,
-                overdue=overdue(self._plan),
+                overdue=self._plan.overdue(),
                 seconds=round(time.perf_counter() - self._start, 3),
                 exit_status=ours or min(status, 1),
             )

@@ -125,18 +125,12 @@ def run(
         judged=counts.total(),
         counts=dict(counts),
         stale=stale,
-        overdue=overdue(plan),
+        overdue=plan.overdue(),
         seconds=round(time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0), 3),
         exit_status=exit_status(plan.planned, counts, stale),
     )
     write(footer)
     return footer
-
-
-def overdue(plan: Plan) -> list[str]:
-    """The deviations in use that a person should have looked at again by now."""
-    entries = plan.deviations.overdue(dt.datetime.now(dt.UTC).date())
-    return [f"{entry.where}: its review was due on {entry.review}" for entry in entries]
 
 
 @dataclass(frozen=True)

@@ -170,9 +170,20 @@ def test_the_list_beside_an_adapter_is_the_one_that_is_rewritten_when_none_is_na
     assert "mine.deviations.yaml: " not in capsys.readouterr().out.split("New entries excuse nothing yet")[-1]
 
 
-def test_with_cases_of_ones_own_a_list_must_be_named(tmp_path, capsys):
+def test_a_finished_run_can_be_used_without_running_it_again(run):
+    run.plainly("deviations: []\n")
+    before = Path("r.jsonl").read_bytes()
     with pytest.raises(SystemExit) as caught:
-        main(["run", "numpy", "--cases", str(tmp_path), "--update-deviations"])
+        main(["run", "--resume", "r.jsonl", "--update-deviations"])
+    assert caught.value.code == 1
+    assert load_deviations([Path("ours.yaml")])[0].trials == WRONG
+    assert Path("r.jsonl").read_bytes() == before
+
+
+def test_with_cases_of_ones_own_a_list_must_be_named(tmp_path, capsys):
+    (tmp_path / "cases.yaml").write_text(CASES)
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "numpy", "--cases", str(tmp_path / "cases.yaml"), "--update-deviations"])
     assert caught.value.code == 2
     assert "name a list of your own with --deviations FILE" in capsys.readouterr().err
 

@@ -12,13 +12,13 @@ from conformance import relist
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.explain import explain_case
-from conformance.plan import plan_of
+from conformance.plan import Plan, plan_of
 from conformance.report import github as job
 from conformance.report.html import write_html
 from conformance.report.terminal import Progress, console, print_results
 from conformance.report.write import write_text
-from conformance.results.file import Writer, read_results
-from conformance.results.records import Options
+from conformance.results.file import Results, Writer, read_results
+from conformance.results.records import Line, Options
 from conformance.resume import resumed_plan
 from conformance.run import run
 
@@ -83,39 +83,44 @@ def run_command(
         shard=shard,
         slow=slow,
     )
-    if update_deviations and cases and not deviations:
-        raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
     if resume and results:
         raise UsageError(f"--resume {resume} goes on in that file; leave out --results {results}")
     before = read_results(resume) if resume else None
     plan = resumed_plan(resume, before, given, plan_of) if resume and before else plan_of(given)
+    if update_deviations and plan.options.cases and not plan.options.deviations:
+        raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
     results = resume or results or Path("conformance-results.jsonl")
-    if before and before.footer and len(before.judged) == plan.planned:
-        print_results(console(), before)
-        return before.footer.exit_status
-    screen = console()
-    done = len(before.judged) if before else 0
-    with Writer(results, resume=bool(resume)) as writer, Progress(console(stderr=True), plan.planned, done) as progress:
-
-        def write(line: object) -> None:
-            writer.write(line)  # type: ignore[arg-type]
-            progress.saw(line)
-
-        command = ["conformance", *sys.argv[1:]]
-        try:
-            footer = run(plan, write, command=command, jobs=jobs, timeout=timeout, before=before)
-        except KeyboardInterrupt:
-            print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
-            raise
-    done_results = read_results(results)
-    print_results(screen, done_results)
-    for line in relist.update_deviations(plan, done_results) if update_deviations else ():
+    finished = before is not None and before.footer is not None and len(before.judged) == plan.planned
+    if not finished:
+        _try(plan, results, before, jobs, timeout)
+    read = read_results(results)
+    print_results(console(), read)
+    for line in relist.update_deviations(plan, read) if update_deviations else ():
         print(line)
     if plan.planned == 0 and select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
         print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
-    screen.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
-    return footer.exit_status
+    print(f"Results: {results}")
+    assert read.footer is not None
+    return read.footer.exit_status
+
+
+def _try(plan: Plan, results: Path, before: Results | None, jobs: int, timeout: float) -> None:
+    """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal."""
+    done = len(before.judged) if before else 0
+    bar = Progress(console(stderr=True), plan.planned, done)
+    with Writer(results, resume=before is not None) as writer, bar as progress:
+
+        def write(line: Line) -> None:
+            writer.write(line)
+            progress.saw(line)
+
+        command = ["conformance", *sys.argv[1:]]
+        try:
+            run(plan, write, command=command, jobs=jobs, timeout=timeout, before=before)
+        except KeyboardInterrupt:
+            print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
+            raise
 
 
 @app.command
