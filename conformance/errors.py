@@ -4,6 +4,7 @@ ConformanceError
 ├── CaseError        a case file cannot be read or says something impossible; lists every problem of every file
 ├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
 ├── DeviationError   a list of known deviations cannot be read
+├── DeclarationError a list of declared conventions cannot be read, or does not fit the cases
 ├── ResultError      a result file cannot be read or written
 ├── ResultsError     result files that do not belong together
 └── UsageError       anything else on the command line that has no meaning
@@ -49,6 +50,10 @@ class CaseError(ProblemsError):
 
 class DeviationError(ProblemsError):
     """A list of known deviations cannot be read."""
+
+
+class DeclarationError(ProblemsError):
+    """A list of declared conventions cannot be read, or does not fit the cases."""
 
 
 class TargetError(ConformanceError):

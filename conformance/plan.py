@@ -13,6 +13,7 @@ from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.globs import any_glob
+from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.results.records import Options
@@ -37,6 +38,7 @@ class Plan:
     chosen: dict[Target, list[Question]]
     unavailable: dict[str, str]
     deviations: Deviations
+    declarations: Declarations
     everything: list[Question]
     options: Options
     files: dict[str, str]
@@ -97,6 +99,8 @@ def make_plan(
     named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
+    lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
+    declarations = load_declarations(lists, cases, complete=not case_paths)
     tried = [case for case in cases if slow or SLOW not in case.tags]
     asked = questions(tried, tuple(dtypes) or None)
     if shard:
@@ -115,7 +119,8 @@ def make_plan(
         shard=shard,
         slow=slow,
     )
-    in_use = {str(path): digest([path]) for path in [*(t.adapter.source for t in named), *shipped, *deviation_paths]}
+    sources = [t.adapter.source for t in named]
+    in_use = {str(path): digest([path]) for path in [*sources, *lists.values(), *shipped, *deviation_paths]}
     return Plan(
         cases,
         digest(files),
@@ -123,6 +128,7 @@ def make_plan(
         chosen,
         unavailable,
         Deviations(entries),
+        declarations,
         questions(cases),
         options,
         in_use,

@@ -16,6 +16,7 @@ from conformance.casefiles.schema import json_schema, json_schema_text
 from conformance.derivation import derive
 from conformance.judge.exact import exact
 from conformance.losses import DTYPES, LOSSES
+from conformance.plan import SLOW
 
 CASES = load_cases(builtin_files())
 BY_ID = {case.id: case for case in CASES}
@@ -117,6 +118,20 @@ def test_every_case_can_be_derived(loss):
             assert last.value.shape == case.output_shape
 
 
+def test_cases_share_their_shapes():
+    """Frameworks that compile do so for every shape anew."""
+    shapes = {tuple(x.shape for x in case.inputs.values()) for case in CASES if SLOW not in case.tags}
+    assert len(shapes) <= 80
+
+
+def test_cases_cover_the_losses_broadly():
+    assert len(CASES) >= 1000
+    for loss in LOSSES:
+        own = [case for case in CASES if case.loss.name == loss]
+        assert len(own) >= 20
+        assert all(case.why for case in own)
+
+
 @pytest.fixture(scope="module")
 def validator():
     schema = json_schema()
@@ -128,7 +143,7 @@ def validator():
 @pytest.mark.parametrize("path", builtin_files(), ids=lambda path: path.name)
 def test_the_schema_accepts_every_shipped_file(validator, path):
     document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    assert document["loss"] == path.stem
+    assert document["loss"] == path.stem.partition(".")[0]
     assert [error.message for error in validator.iter_errors(document)] == []
 
 

@@ -15,6 +15,7 @@ from conformance.casefiles.load import builtin_files, load_cases
 from conformance.judge.reference import reference
 from conformance.judge.verdict import judge
 from conformance.losses import LOSSES
+from conformance.plan import SLOW
 from conformance.targets.process import Answer, request
 from conformance.targets.wire import unpack
 from conformance.targets.worker import answer
@@ -25,9 +26,9 @@ RANDOM_CASES = 5
 
 @cache
 def corpus():
-    """Every question that has one right answer, as it is sent, with its reference."""
+    """Every question that has one right answer and is not slow, as it is sent, with its reference."""
     rng = np.random.default_rng(20240611)
-    shipped = [case for case in load_cases(builtin_files()) if not case.convention and not case.raises]
+    shipped = [c for c in load_cases(builtin_files()) if not (c.convention or c.raises or SLOW in c.tags)]
     drawn = [random_case(rng, name, i) for name in LOSSES for i in range(RANDOM_CASES)]
     asked = [(question, request(question), reference(question)) for question in questions(shipped)]
     for question in questions(drawn):

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conformance.report import summary
+from conformance.report.conventions import catalogue
 from conformance.report.write import write_text
 from conformance.results.file import Results
 from conformance.results.records import Trial
@@ -61,7 +62,7 @@ def render(results: Results) -> str:
             anchors=anchors,
             strips=_strips(trials),
             axis=_AXIS,
-            conventions=summary.conventions(trials),
+            conventions=catalogue(results),
             data=_compact(results, anchors),
         )
     )

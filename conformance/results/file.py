@@ -109,7 +109,7 @@ def read_results(path: Path) -> Results:
     cut = bool(parsed) and bool(rest) and not _is_json(rest)
     if rest and not cut:
         parsed.append(_parse(path, len(lines) + 1, rest))
-    results = _collect(path, parsed)
+    results = collect(path, parsed)
     results.cut = cut
     return results
 
@@ -131,8 +131,11 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _collect(path: Path, lines: Iterable[Line]) -> Results:
-    """What the lines amount to. A resumed run writes behind the footer; its trials replace those of the same id."""
+def collect(path: Path, lines: Iterable[Line]) -> Results:
+    """The lines of a run together. A resumed run writes behind the footer; its trials replace those of the same id.
+
+    `path`, where they are from, is for messages.
+    """
     results: Results | None = None
     trials: dict[str, Trial] = {}
     for line in lines:

@@ -217,8 +217,10 @@ def reduced(losses, reduction, divisor, like, shape):
 
 
 def spread(g, reduction, divisor, count):
-    """The upstream gradient of each row."""
-    return [g.dtype.type(v) / g.dtype.type(divisor if reduction == "mean" else 1) for v in np.resize(g, count)]
+    """The upstream gradient of each row; a count may be more than a 16-bit type holds, so float32 divides."""
+    wide = np.float32 if g.dtype.itemsize == 2 else g.dtype.type
+    divisor = wide(divisor if reduction == "mean" else 1)
+    return [g.dtype.type(wide(v) / divisor) for v in np.resize(g, count)]
 
 
 def shape_without(x, axis):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from right.plain import OperationByOperation
-from right.plumbing import number
+from right.plumbing import number, over
 from right.softmax_family import SoftmaxFamily
 
 
@@ -69,10 +69,10 @@ class Reciprocal(OperationByOperation):
         return e * (number(1, s) / s)
 
     def mean(self, x, divisor):
-        return self.add_up(x) * (number(1, x) / number(divisor, x))
+        return self.add_up(x) * over(number(1, x), divisor)
 
     def upstream(self, g, reduction, divisor):
-        return g if reduction in ("none", "sum") else g * (number(1, g) / number(divisor, g))
+        return g if reduction in ("none", "sum") else g * over(number(1, g), divisor)
 
     def probs_slope(self, p, y):
         if p.dtype == np.float16:

@@ -65,7 +65,13 @@ class Arithmetic(Adapter):
 
     def upstream(self, g, reduction, divisor):
         """What reaches each element of the unreduced loss."""
-        return g if reduction in ("none", "sum") else g / number(divisor, g)
+        return g if reduction in ("none", "sum") else over(g, divisor)
+
+
+def over(x, divisor):
+    """`x / divisor`; a count may be more than a 16-bit type holds, so float32 divides."""
+    wide = np.float32 if x.dtype.itemsize == 2 else x.dtype.type
+    return np.asarray(np.asarray(x, wide) / wide(divisor)).astype(x.dtype)
 
 
 def number(value, like):

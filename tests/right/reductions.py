@@ -3,14 +3,14 @@
 import numpy as np
 
 from right.plain import OperationByOperation
-from right.plumbing import number, picked
+from right.plumbing import number, over, picked
 
 
 class ReciprocalInEachTerm(OperationByOperation):
     """1/N, stored in the type, multiplied into each term before the sum."""
 
     def mean(self, x, divisor):
-        return self.add_up(x * (number(1, x) / number(divisor, x)))
+        return self.add_up(x * over(number(1, x), divisor))
 
 
 class DividedTerms(OperationByOperation):
@@ -19,7 +19,7 @@ class DividedTerms(OperationByOperation):
     divided = 1
 
     def mean(self, x, divisor):
-        return self.add_up(x / number(divisor, x))
+        return self.add_up(over(x, divisor))
 
     def upstream(self, g, reduction, divisor):
         if g.dtype == np.float16:  # which overflows early

@@ -21,7 +21,7 @@ class Tape(OperationByOperation):
     def logsumexp_gradient(self, g, logits, *, axis=-1):
         x = np.moveaxis(logits, axis, -1)
         _, e, s = self.exponentials(x)
-        return np.moveaxis((np.expand_dims(g, axis).swapaxes(axis, -1) / s) * e, -1, axis)
+        return np.moveaxis((np.moveaxis(np.expand_dims(g, axis), axis, -1) / s) * e, -1, axis)
 
     def row_gradients(self, rows, g):
         _, e, s = self.exponentials(rows.x)
