@@ -19,15 +19,15 @@ import numpy as np
 from conformance import __version__
 from conformance.casefiles.case import Question
 from conformance.judge.reference import Reference, graded, reference
-from conformance.judge.verdict import FAILING, Judgement, judge
+from conformance.judge.verdict import Judgement, judge
 from conformance.plan import Plan
 from conformance.results.describe import case_info, shown
+from conformance.results.file import Results
 from conformance.results.records import Declared, Environment, Footer, Header, Line, Trial
+from conformance.results.status import exit_status
+from conformance.resume import check_environment
 from conformance.targets.names import Target
 from conformance.targets.process import Answer, answers
-
-MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
-"""Exit statuses beside 0."""
 
 
 @dataclass
@@ -66,6 +66,8 @@ def header(plan: Plan, command: list[str]) -> Header:
             "processor": _processor(),
             "cores": str(os.cpu_count()),
         },
+        options=plan.options,
+        files=plan.files,
         unavailable=plan.unavailable,
         slow_left_out=plan.slow_left_out,
         cases=infos,
@@ -79,15 +81,25 @@ def run(
     command: list[str],
     jobs: int = 2,
     timeout: float = 60.0,
+    before: Results | None = None,
 ) -> Footer:
-    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned."""
+    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned.
+
+    With the results of `before`, a run of the same plan that was cut off, only what it left is tried. Raises
+    `ResultError` when a target is not what it was then.
+    """
     start = time.perf_counter()
-    write(header(plan, command))
-    references = References(Counter(q.key for asked in plan.chosen.values() for q in asked))
+    judged = before.judged if before else {}
+    environments = before.environments if before else {}
+    if before is None:
+        write(header(plan, command))
+    left = plan.without(judged)
+    references = References(Counter(q.key for asked in left.chosen.values() for q in asked))
     facts: dict[Target, dict[str, str]] = {}
-    counts: Counter[str] = Counter()
-    for event in _events(plan, jobs, timeout):
+    counts: Counter[str] = Counter(trial.verdict for trial in judged.values())
+    for event in _events(left, jobs, timeout):
         if isinstance(event, Started):
+            check_environment(str(event.target), event.facts, environments)
             facts[event.target] = event.facts
             write(Environment(target=str(event.target), facts=event.facts))
             continue
@@ -99,20 +111,12 @@ def run(
         judged=counts.total(),
         counts=dict(counts),
         stale=stale,
-        seconds=round(time.perf_counter() - start, 3),
+        overdue=plan.overdue(),
+        seconds=round(time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0), 3),
         exit_status=exit_status(plan.planned, counts, stale),
     )
     write(footer)
     return footer
-
-
-def exit_status(planned: int, counts: Counter[str], stale: list[str]) -> int:
-    """0, or why not: a failure, or a list that no longer fits, before a run that is incomplete."""
-    if any(counts[verdict] for verdict in (*FAILING, "fixed")) or stale:
-        return MISMATCH
-    if planned == 0 or counts["not run"] or counts.total() < planned:
-        return INCOMPLETE
-    return 0
 
 
 @dataclass(frozen=True)

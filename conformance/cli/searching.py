@@ -14,7 +14,7 @@ from conformance.losses import LOSSES
 from conformance.plan import make_plan
 from conformance.report.terminal import console
 from conformance.repro import Recorder, named, reproduce
-from conformance.run import INCOMPLETE, MISMATCH
+from conformance.results.status import INCOMPLETE, MISMATCH
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
