@@ -18,10 +18,11 @@ from conformance.cli import main
 from conformance.judge.reference import reference
 from conformance.judge.verdict import judge
 from conformance.losses import LOSSES
-from conformance.search.equation import DoesNotApply, Measured
+from conformance.search.equation import DoesNotApply, Measured, shifted
 from conformance.search.failures import Failure, failure
 from conformance.search.findings import Finding, build, case_file
 from conformance.search.laws import LAWS
+from conformance.search.session import nearer
 from conformance.search.settled import flushed, open_point, settled_by
 from conformance.search.strategies import entries
 from conformance.targets.process import Answer
@@ -278,6 +279,39 @@ def test_a_subnormal_input_may_be_flushed():
     assert zeroed is not None
     assert reference(zeroed).value == np.inf
     assert flushed(ask(case, "float64", "value")) is None
+
+
+def test_an_input_may_be_flushed_in_one_element_and_not_in_another():
+    case = Case("x", LOSSES["self_information"], {"probs": np.asarray([1e-39, 1e-39])}, {})
+    question = ask(case, "float32", "value")
+    kept, zeroed = reference(question), reference(flushed(question))
+
+    def verdict(*values):
+        answer = Answer("ok", array=np.asarray(values, dtype=np.float32))
+        return judge(question, answer, nearer(answer, kept, zeroed), None).verdict
+
+    assert verdict(np.inf, kept.value[1]) == "pass"
+    assert verdict(np.inf, 103.97) == "mismatch"
+
+
+def test_what_is_raised_says_itself_which_defect_it_is():
+    def raised(message, **options):
+        question = ask(Case("x", LOSSES["softmax"], {"logits": np.zeros(3)}, options), "float32", "value")
+        return failure(question, judge(question, Answer("error", message=message), None, None))
+
+    known = raised("RuntimeError: no kernel for uint8", axis=0)
+    assert known.explains(raised("RuntimeError: no kernel for int32"))
+    assert not known.explains(raised("RuntimeError: no backward"))
+
+
+def test_a_shift_counts_only_where_the_dtype_holds_it_exactly():
+    def question(number):
+        return ask(Case("x", LOSSES["softmax"], {"logits": np.asarray([number, 0.5])}, {}), "float64", "value")
+
+    assert shifted(question(0.25), "logits", 64.0).inputs["logits"].tolist() == [64.25, 64.5]
+    for inexact in (-0.7, 1e-12):
+        with pytest.raises(DoesNotApply):
+            shifted(question(inexact), "logits", 64.0)
 
 
 def test_a_finding_is_written_so_that_it_is_read_back_bit_for_bit(tmp_path):

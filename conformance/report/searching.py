@@ -12,7 +12,7 @@ from rich.table import Table
 
 from conformance.search.campaign import Budget, Outcome
 from conformance.search.findings import Finding
-from conformance.search.hunt import Tally
+from conformance.search.probe import Tally
 
 
 class Watching:

@@ -12,7 +12,8 @@ from typing import Protocol
 from conformance.casefiles.case import Question
 from conformance.plan import Plan
 from conformance.search.findings import Finding, Known, findings_in, write
-from conformance.search.hunt import Hunt, Tally
+from conformance.search.hunt import Hunt
+from conformance.search.probe import Tally
 from conformance.search.scripts import Scripts
 from conformance.search.session import Lost, Session
 from conformance.targets.names import Target

@@ -66,9 +66,9 @@ def kind(judgement: Judgement) -> str:
 
 
 def _without_numbers(message: str) -> str:
-    """The start of a message, without what depends on the input."""
+    """The start of a message, without what depends on the input: numbers, types, what stands in brackets."""
     first = message.splitlines()[0] if message else ""
-    return re.sub(r"[-+]?\d[\d.e+-]*|\(.*?\)|\[.*?\]", "#", first)[:60].strip()
+    return re.sub(r"\b(u?int|b?float)\d+\b|[-+]?\d[\d.e+-]*|\(.*?\)|\[.*?\]", "#", first)[:60].strip()
 
 
 def features(question: Question) -> frozenset[str]:

@@ -7,28 +7,25 @@ while one is shrunk only failures that explain it do, so that it does not slip i
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args, get_origin
 
-import numpy as np
 from hypothesis import Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 
 from conformance.casefiles.case import Question, ask
-from conformance.judge.verdict import FAILING, Judgement
+from conformance.judge.verdict import Judgement
 from conformance.losses import LOSSES
-from conformance.search.equation import DoesNotApply, Measured
 from conformance.search.failures import Failure, failure
 from conformance.search.findings import Entry, Finding, Known, build
 from conformance.search.laws import LAWS
-from conformance.search.session import Session, settled_reference
-from conformance.search.settled import flushed
+from conformance.search.probe import Probe, Tally
+from conformance.search.session import Session
 from conformance.search.strategies import Offer, entries
 from conformance.targets.contract import keyword_options
 from conformance.targets.names import Target
@@ -50,16 +47,6 @@ class TimeIsUp(BaseException):  # hypothesis must not take it for a failure
 
 
 @dataclass
-class Tally:
-    """What a search has done: examples drawn, answers judged, laws tried, and failures that were known, by place."""
-
-    examples: int = 0
-    judged: int = 0
-    laws: int = 0
-    recognised: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
 class Hunt:
     """A search on one target. `found` is told every new finding as it comes; `tick` is told every example."""
 
@@ -78,6 +65,7 @@ class Hunt:
     def run(self) -> Tally:
         """Search until the time is over, or until every loss has had its examples."""
         self._end = time.monotonic() + self.seconds
+        self.probe = Probe(self.session, self.laws_only, self.tally)
         offers = offered(self.session.target)
         losses = [name for name in self.losses or LOSSES if name in offers]
         left = dict.fromkeys(losses, float("inf") if self.examples is None else self.examples)
@@ -163,7 +151,7 @@ class Attempt:
         (dtype,) = case.dtypes
         for output in case.outputs:
             question = ask(case, dtype, output)
-            for culprit, judgement, by_law in failures(self.hunt, question, law):
+            for culprit, judgement, by_law in self.hunt.probe.failures(question, law):
                 self._deaths += judgement.verdict in ("crash", "timeout")
                 if self._wanted(culprit, judgement, by_law):
                     return True
@@ -193,53 +181,6 @@ class Attempt:
             self.hunt.tally.recognised[listed] += 1
         else:
             self.hunt.found(self.finding)
-
-
-def failures(hunt: Hunt, question: Question, law: str) -> list[tuple[Question, Judgement, str]]:
-    """How the target fails on a question, and on what a law asks beside it."""
-    failed = []
-    if not hunt.laws_only:
-        judgement = hunt.session.judge(question)
-        hunt.tally.judged += judgement is not None
-        if judgement is not None and judgement.verdict in FAILING:
-            failed.append((question, judgement, ""))
-    return failed or (broken(hunt, question, law) if law else [])
-
-
-def broken(hunt: Hunt, question: Question, law: str) -> list[tuple[Question, Judgement, str]]:
-    """What is behind a law that does not hold: one of its answers is outside its own bound.
-
-    Were all of them within their bounds, law and reference would contradict each other; that is a finding too.
-    """
-    asked: list[Question] = []
-
-    def measured(part: Question) -> Measured:
-        asked.append(part)
-        return measure(hunt.session, part)
-
-    try:
-        equation = LAWS[law](measured, question)
-    except DoesNotApply:
-        return []
-    hunt.tally.laws += 1
-    if equation.holds(question.dtype):
-        return []
-    for part in asked:
-        judgement = hunt.session.judge(part)
-        if judgement is not None and judgement.verdict in FAILING:
-            return [(part, judgement, law)]
-    return [(question, Judgement("mismatch", f"{law} does not hold, though every answer is within its bound"), law)]
-
-
-def measure(session: Session, question: Question) -> Measured:
-    """A target's answer with its bound. Raises `DoesNotApply` where there is no one right answer, or none came."""
-    expected = settled_reference(question)
-    if expected is None or flushed(question) is not None:
-        raise DoesNotApply
-    answer = session.ask(question)
-    if answer.array is None or answer.array.shape != expected.value.shape:
-        raise DoesNotApply
-    return Measured(answer.array.astype(np.longdouble), expected.bound)
 
 
 def offered(target: Target) -> dict[str, Offer]:

@@ -131,6 +131,12 @@ def overflows_on_the_way(question: Question) -> bool:
     return not product < 0.5 * FORMATS[question.dtype].largest
 
 
+def may_be_refused(question: Question) -> bool:
+    """Whether a framework may refuse the question: class indices in types that few have for them."""
+    target = question.inputs.get("target")
+    return target is not None and target.dtype in (np.int8, np.int16)
+
+
 def flushed(question: Question) -> Question | None:
     """The question with subnormal inputs flushed to zero, as processors may be set to do; nothing without any.
 
