@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -30,12 +31,12 @@ class Loss:
     gradient: Callable[..., Number]
     formula: str
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Names of the array inputs, the differentiated one first."""
         return tuple(p.name for p in self._parameters() if p.kind is p.POSITIONAL_OR_KEYWORD)
 
-    @property
+    @cached_property
     def options(self) -> dict[str, inspect.Parameter]:
         return {p.name: p for p in self._parameters() if p.kind is p.KEYWORD_ONLY}
 

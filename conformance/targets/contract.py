@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -99,8 +100,13 @@ def bind(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping[str,
     return BoundLoss(method, loss, inputs, passed)
 
 
-def keyword_options(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """The keyword-only parameters of a method, with evaluated annotations where they can be."""
+    return _keyword_options(getattr(method, "__func__", method))
+
+
+@cache
+def _keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         signature = inspect.signature(method, eval_str=True)
     except Exception:  # an annotation that names what is not there; the names are still good
