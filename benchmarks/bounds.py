@@ -31,8 +31,8 @@ from conformance.judge.reference import graded, reference
 from conformance.losses import DTYPES, LOSSES, Array
 from conformance.losses.reduction import reduce
 from conformance.losses.rounded import Rounded, bound_model
+from conformance.targets.answer import request
 from conformance.targets.names import find_adapters
-from conformance.targets.process import request
 from conformance.targets.wire import unpack
 from conformance.targets.worker import answer, load_class
 

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from conformance.plan import Plan, make_plan
+from conformance.targets.answer import request
 from conformance.targets.names import Target
-from conformance.targets.process import request
 
 ROUNDS = 3
 BARE = """

@@ -17,9 +17,12 @@ from conformance.judge.verdict import FAILING
 from conformance.plan import Plan, make_plan
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Trial
-from conformance.run import Answered, References, exit_status, header, judge_trial
+from conformance.run import References, exit_status, header, judge_trial
+from conformance.targets.answer import Answer
+from conformance.targets.conversation import answers
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered
 
 
 def plan_from(options: dict[str, Any]) -> Plan:
@@ -41,11 +44,11 @@ class Conversation:
     def __init__(self, target: Target, timeout: float) -> None:
         self.facts: dict[str, str] = {}
         self._next: Question | None = None
-        self._answers = answers(target, self._questions(), timeout, self.facts.update, window=1)
+        self._answers = answers(target, self._questions(), Limits(timeout), self.facts.update, window=1)
 
     def ask(self, question: Question) -> Answer:
         self._next = question
-        return next(self._answers)[1]
+        return next(self._answers)[0][1]
 
     def close(self) -> None:
         self._answers.close()  # type: ignore[attr-defined]

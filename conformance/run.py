@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
-import queue
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +21,8 @@ from conformance.losses import Array
 from conformance.plan import Plan
 from conformance.results.records import CaseInfo, Environment, Footer, Header, Line, Trial
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered, Started, stream, stream_here
 
 MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0."""
@@ -90,15 +88,21 @@ def run(
     *,
     command: list[str],
     jobs: int = 2,
-    timeout: float = 60.0,
+    limits: Limits | None = None,
+    in_process: bool = False,
 ) -> Footer:
-    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned."""
+    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned.
+
+    At most `jobs` targets run side by side, each in a process within its `limits`; `in_process` runs them one after
+    the other in this one, for a debugger.
+    """
+    limits = limits or Limits()
     start = time.perf_counter()
     write(header(plan, command))
     references = References(Counter(q.key for asked in plan.chosen.values() for q in asked))
     facts: dict[Target, dict[str, str]] = {}
     counts: Counter[str] = Counter()
-    for event in _events(plan, jobs, timeout):
+    for event in stream_here(plan.chosen, limits) if in_process else stream(plan.chosen, jobs, limits):
         if isinstance(event, Started):
             facts[event.target] = event.facts
             write(Environment(target=str(event.target), facts=event.facts))
@@ -127,28 +131,14 @@ def exit_status(planned: int, counts: Counter[str], stale: list[str]) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Started:
-    """A target's framework has been imported."""
-
-    target: Target
-    facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Answered:
-    target: Target
-    question: Question
-    answer: Answer
-
-
 def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:
     """The record of one answer."""
     question = event.question
     identity = question.trial_id(str(event.target))
     known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
     ref = references.get(question, event.target)
-    judgement = judge(question, event.answer, ref, plan.deviations.find(identity, known_facts))
+    entry = plan.deviations.find(identity, known_facts)
+    judgement = judge(question, event.answer, ref, entry, event.target.device)
     return _record(identity, event, judgement, ref)
 
 
@@ -181,6 +171,8 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
         convention=question.case.convention,
         outcome=judgement.outcome,
         seconds=round(answer.seconds, 6),
+        device=answer.device,
+        differing=answer.differing,
         reason=entry.reason if entry else "",
         issue=entry.issue if entry else "",
         listed=entry.where if entry else "",
@@ -193,50 +185,6 @@ def _shown(x: Array) -> Any:
     if x.size <= _SHOWN_ELEMENTS:
         return x.tolist()
     return f"shape {x.shape}: {', '.join(f'{v:.6g}' for v in x.flat[:6])}, ..."
-
-
-def _events(plan: Plan, jobs: int, timeout: float) -> Iterator[Started | Answered]:
-    """What the workers say, from all targets as it comes, at most `jobs` of them at a time."""
-    arrived: queue.Queue[Started | Answered | BaseException | None] = queue.Queue(maxsize=1024)
-    stop = threading.Event()
-
-    def work(target: Target, asked: list[Question]) -> None:
-        try:
-            for question, answer in answers(target, asked, timeout, lambda f: arrived.put(Started(target, f))):
-                if stop.is_set():
-                    return
-                arrived.put(Answered(target, question, answer))
-        except BaseException as error:
-            arrived.put(error)
-        finally:
-            arrived.put(None)
-
-    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        for target, asked in plan.chosen.items():
-            pool.submit(work, target, asked)
-        left = len(plan.chosen)
-        try:
-            while left:
-                event = arrived.get()
-                if event is None:
-                    left -= 1
-                elif isinstance(event, BaseException):
-                    raise event
-                else:
-                    yield event
-        finally:
-            stop.set()
-            _drain(arrived, pool)
-
-
-def _drain(arrived: queue.Queue[Any], pool: ThreadPoolExecutor) -> None:
-    """Let workers that wait for room in the queue go, so that the pool can end."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    while any(thread.is_alive() for thread in pool._threads):
-        try:
-            arrived.get(timeout=0.05)
-        except queue.Empty:
-            continue
 
 
 def _processor() -> str:

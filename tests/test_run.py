@@ -227,9 +227,9 @@ def test_another_interpreter(run):
         ("Raises", {"unlucky"}, "error", "ValueError: no luck \\udc80"),
         ("LeavesPython", {"unlucky"}, "error", "SystemExit: 7"),
         ("ChangesInputs", VALUES, "error", "changed its inputs: logits"),
-        ("UnspeakableError", {"unlucky"}, "crash", "the process died"),
-        ("Exits", {"unlucky"}, "crash", "the process died\nlast words"),
-        ("Segfaults", {"unlucky"}, "crash", "the process died"),
+        ("UnspeakableError", {"unlucky"}, "error", "Error: (an error without words: its own text fails)"),
+        ("Exits", {"unlucky"}, "crash", "the process ended with status 1\nlast words"),
+        ("Segfaults", {"unlucky"}, "crash", "the process died of SIGSEGV"),
         ("Hangs", {"unlucky"}, "timeout", "no answer within 1 s"),
     ],
 )
@@ -276,18 +276,18 @@ def test_one_bad_trial_costs_one_trial_however_much_is_under_way(run, name, verd
     Path("cases.yaml").write_text(MANY)
     done = run(name, "--timeout", "2")
     assert done.failing() == {"c20": verdict}
-    assert [trial.case for trial in done.results.trials] == [f"cross_entropy/c{i}" for i in range(40)]
+    assert sorted(trial.case for trial in done.results.trials) == sorted(f"cross_entropy/c{i}" for i in range(40))
 
 
 def test_a_worker_that_keeps_dying_is_given_up(run, monkeypatch):
-    monkeypatch.setattr("conformance.targets.process._RESTARTS", 2)
+    monkeypatch.setattr("conformance.targets.conversation._FRUITLESS", 3)
     Path("cases.yaml").write_text(
         "loss: cross_entropy\ncases:\n"
         + "".join(f"  - {{id: c{i}, logits: [13.0], target: 0, grad: false, dtypes: [float32]}}\n" for i in range(5))
     )
     done = run("Exits")
     assert Counter(done.verdicts().values()) == {"crash": 3, "not run": 2}
-    assert done.message("c4") == "the worker died 3 times"
+    assert done.message("c4") == "the worker died 3 times without an answer in between"
 
 
 LABEL_OUT_OF_RANGE = (

@@ -15,6 +15,7 @@ from conformance.report.html import write_html
 from conformance.report.terminal import Progress, console, print_results
 from conformance.results.file import Writer, read_results
 from conformance.run import run
+from conformance.targets.process import Limits
 
 
 @app.command(name="run")
@@ -30,6 +31,10 @@ def run_command(
     slow: Annotated[bool, Parameter(negative="")] = False,
     jobs: int = 2,
     timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
+    memory: Annotated[float | None, Parameter(validator=validators.Number(gte=0))] = None,
+    restarts: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 500,
+    twice: bool | None = None,
+    in_process: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Try the cases on targets and judge every trial.
 
@@ -55,6 +60,14 @@ def run_command(
         How many targets run at once.
     timeout
         Seconds that one trial may take.
+    memory
+        GiB of data that a worker may hold, 0 for no limit; by default what the machine has, and no limit on a GPU.
+    restarts
+        How often a target's worker is started anew after it died.
+    twice
+        Put every question twice and report results whose bits differ; by default on every device but the CPU.
+    in_process
+        Run the frameworks in this process, for a debugger: a crash ends everything, and nothing times out.
     """
     plan = make_plan(
         targets,
@@ -66,6 +79,7 @@ def run_command(
         pythons=python or (),
         slow=slow,
     )
+    limits = Limits(seconds=timeout, memory=memory, restarts=restarts, twice=twice)
     screen = console()
     with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:
 
@@ -73,7 +87,9 @@ def run_command(
             writer.write(line)  # type: ignore[arg-type]
             progress.saw(line)
 
-        footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
+        footer = run(
+            plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, limits=limits, in_process=in_process
+        )
     print_results(screen, read_results(results))
     if plan.planned == 0 and select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
