@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
+from conformance.references import Key
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
 SLOW = "slow"
@@ -33,11 +36,16 @@ class Plan:
     unavailable: dict[str, str]
     deviations: Deviations
     everything: list[Question]
+    cache: Cache
     slow_left_out: int = 0
 
     @property
     def planned(self) -> int:
         return sum(len(asked) for asked in self.chosen.values())
+
+    def uses(self) -> Counter[Key]:
+        """How often each question is asked, over all targets."""
+        return Counter(question.key for asked in self.chosen.values() for question in asked)
 
     def stale_entries(self) -> list[Entry]:
         """Entries that match no trial that any adapter could be given, on whatever device and in whatever mode."""
@@ -63,8 +71,10 @@ def make_plan(
     deviation_paths: Sequence[Path] = (),
     pythons: Sequence[str] = (),
     slow: bool = False,
+    cached: bool = True,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
+    `cached` allows parsed cases and references of earlier runs.
 
     The lists shipped beside the adapters speak of the shipped cases, so they apply only when those are run.
     """
@@ -73,7 +83,8 @@ def make_plan(
         raise UsageError(f"unknown dtype {', '.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     adapters = find_adapters(adapter_files)
     files = find_files(case_paths) if case_paths else builtin_files()
-    cases = load_cases(files)
+    cache = user_cache() if cached else Cache()
+    cases = load_cases(files, cache)
     named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
@@ -81,7 +92,8 @@ def make_plan(
     asked = questions(tried, tuple(dtypes) or None)
     chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
     left_out = len(cases) - len(tried)
-    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), questions(cases), left_out)
+    known = Deviations(entries)
+    return Plan(cases, digest(files), adapters, chosen, unavailable, known, questions(cases), cache, left_out)
 
 
 def _choose_targets(

@@ -15,9 +15,10 @@ import pytest
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
 from conformance.plan import Plan, make_plan
+from conformance.references import References
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Trial
-from conformance.run import References, exit_status, header, judge_trial
+from conformance.run import exit_status, header, judge_trial
 from conformance.targets.answer import Answer
 from conformance.targets.conversation import answers
 from conformance.targets.names import Target
@@ -63,7 +64,7 @@ class Session:
 
     def __init__(self, options: dict[str, Any], timeout: float) -> None:
         self.plan = plan_from(options)
-        self.references = References(Counter(q.key for asked in self.plan.chosen.values() for q in asked))
+        self.references = References(self.plan.uses(), self.plan.cache)
         self._timeout = timeout
         self._conversations: dict[Target, Conversation] = {}
 
@@ -78,6 +79,7 @@ class Session:
     def close(self) -> None:
         for conversation in self._conversations.values():
             conversation.close()
+        self.plan.cache.save()
 
 
 @dataclass(eq=False)

@@ -8,17 +8,17 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from conformance import __version__
-from conformance.casefiles.case import Question
-from conformance.judge.reference import Reference, graded, reference
+from conformance.cache import processor
+from conformance.judge.reference import Reference
 from conformance.judge.verdict import FAILING, Judgement, judge
 from conformance.losses import Array
 from conformance.plan import Plan
+from conformance.references import References
 from conformance.results.records import CaseInfo, Environment, Footer, Header, Line, Trial
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
@@ -28,27 +28,6 @@ MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0."""
 _SHOWN_ELEMENTS = 64
 """Arrays up to this size are kept in full in the record of a trial that did not simply pass."""
-
-
-@dataclass
-class References:
-    """References by question, each computed once and dropped when the last target has been judged by it."""
-
-    uses: Counter[tuple[str, str, str]]
-    _kept: dict[tuple[str, str, str], Reference] = field(default_factory=dict)
-
-    def get(self, question: Question, target: Target) -> Reference | None:
-        """The reference for a question, with the sharp grade of the target's framework."""
-        if question.case.raises or question.case.convention:
-            return None
-        key = question.key
-        found = self._kept.get(key) or reference(question)
-        self.uses[key] -= 1
-        if self.uses[key] > 0:
-            self._kept[key] = found
-        else:
-            self._kept.pop(key, None)
-        return graded(found, question, target.adapter.accuracy)
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -73,7 +52,7 @@ def header(plan: Plan, command: list[str]) -> Header:
         host={
             "platform": platform.platform(),
             "python": platform.python_version(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": str(os.cpu_count()),
         },
         unavailable=plan.unavailable,
@@ -99,7 +78,7 @@ def run(
     limits = limits or Limits()
     start = time.perf_counter()
     write(header(plan, command))
-    references = References(Counter(q.key for asked in plan.chosen.values() for q in asked))
+    references = References(plan.uses(), plan.cache)
     facts: dict[Target, dict[str, str]] = {}
     counts: Counter[str] = Counter()
     for event in stream_here(plan.chosen, limits) if in_process else stream(plan.chosen, jobs, limits):
@@ -110,6 +89,7 @@ def run(
         trial = judge_trial(plan, event, references, facts.get(event.target, {}))
         counts[trial.verdict] += 1
         write(trial)
+    plan.cache.save()
     stale = [f"{entry.where}: {', '.join(entry.trials)}" for entry in plan.stale_entries()]
     footer = Footer(
         judged=counts.total(),
@@ -136,7 +116,7 @@ def judge_trial(plan: Plan, event: Answered, references: References, facts: dict
     question = event.question
     identity = question.trial_id(str(event.target))
     known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
-    ref = references.get(question, event.target)
+    ref = references.get(question, event.target.adapter.accuracy)
     entry = plan.deviations.find(identity, known_facts)
     judgement = judge(question, event.answer, ref, entry, event.target.device)
     return _record(identity, event, judgement, ref)
@@ -185,12 +165,3 @@ def _shown(x: Array) -> Any:
     if x.size <= _SHOWN_ELEMENTS:
         return x.tolist()
     return f"shape {x.shape}: {', '.join(f'{v:.6g}' for v in x.flat[:6])}, ..."
-
-
-def _processor() -> str:
-    """The processor's model, which platform.processor() does not say on Linux."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a device file, read line by line
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"

@@ -191,10 +191,10 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Published numbers keep their digits: text stays text."""
+    """Published numbers keep their digits: text stays text. The parser's own kind of float becomes a plain one."""
     if isinstance(value, list):
         return [_plain(x) for x in value]
-    return value
+    return float(value) if isinstance(value, float) else value
 
 
 def half_last_digit(printed: Any) -> float:

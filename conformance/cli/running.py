@@ -35,6 +35,7 @@ def run_command(
     restarts: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 500,
     twice: bool | None = None,
     in_process: Annotated[bool, Parameter(negative="")] = False,
+    cache: bool = True,
 ) -> int:
     """Try the cases on targets and judge every trial.
 
@@ -68,6 +69,8 @@ def run_command(
         Put every question twice and report results whose bits differ; by default on every device but the CPU.
     in_process
         Run the frameworks in this process, for a debugger: a crash ends everything, and nothing times out.
+    cache
+        Keep parsed cases and references in the user's cache folder ($CONFORMANCE_CACHE names another), and use them.
     """
     plan = make_plan(
         targets,
@@ -78,6 +81,7 @@ def run_command(
         deviation_paths=deviations or (),
         pythons=python or (),
         slow=slow,
+        cached=cache,
     )
     limits = Limits(seconds=timeout, memory=memory, restarts=restarts, twice=twice)
     screen = console()

@@ -38,10 +38,14 @@ def reference(question: Question) -> Reference:
     return Reference(value, remainder, derived.bound * _REFERENCE_SLACK, derived.sharp * _REFERENCE_SLACK)
 
 
+def grade(question: Question, accuracy: Accuracy) -> Array:
+    """The sharp grade of a framework that declares its own accuracy of exp, log and log1p."""
+    inputs, options, cotangent = question.exact
+    return sharp(question.case.loss, question.dtype, inputs, options, cotangent, accuracy=accuracy) * _REFERENCE_SLACK
+
+
 def graded(reference: Reference, question: Question, accuracy: Accuracy) -> Reference:
-    """The reference with the sharp grade of a framework that declares its own accuracy of exp, log and log1p."""
+    """The reference with that grade, which is never wider than the bound."""
     if not accuracy:
         return reference
-    inputs, options, cotangent = question.exact
-    grade = sharp(question.case.loss, question.dtype, inputs, options, cotangent, accuracy=accuracy) * _REFERENCE_SLACK
-    return replace(reference, sharp=np.minimum(grade, reference.bound))
+    return replace(reference, sharp=np.minimum(grade(question, accuracy), reference.bound))

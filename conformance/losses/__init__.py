@@ -45,6 +45,10 @@ class Loss:
         """The input that gradients are taken with respect to."""
         return self.inputs[0]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its name, so that a loss is one object however it comes."""
+        return _by_name, (self.name,)
+
     def _parameters(self) -> list[inspect.Parameter]:
         return list(inspect.signature(self.value, eval_str=True).parameters.values())
 
@@ -64,6 +68,10 @@ class Loss:
             if cotangent is None:
                 return self.value(**arguments)
             return self.gradient(number(cotangent), **arguments)
+
+
+def _by_name(name: str) -> Loss:
+    return LOSSES[name]
 
 
 def _convert(number: Callable[[Any], Number], x: Any) -> Any:
