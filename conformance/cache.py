@@ -101,7 +101,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not path.exists()
             store = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-            store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+            store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, value BLOB)")
             if fresh:
                 _forget_old(path)
             return store

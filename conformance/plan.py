@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from conformance.cache import Cache, user_cache
@@ -35,9 +36,13 @@ class Plan:
     chosen: dict[Target, list[Question]]
     unavailable: dict[str, str]
     deviations: Deviations
-    everything: list[Question]
     cache: Cache
     slow_left_out: int = 0
+
+    @cached_property
+    def everything(self) -> list[Question]:
+        """Every question that the cases allow, whatever was chosen."""
+        return questions(self.cases)
 
     @property
     def planned(self) -> int:
@@ -92,8 +97,7 @@ def make_plan(
     asked = questions(tried, tuple(dtypes) or None)
     chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
     left_out = len(cases) - len(tried)
-    known = Deviations(entries)
-    return Plan(cases, digest(files), adapters, chosen, unavailable, known, questions(cases), cache, left_out)
+    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), cache, left_out)
 
 
 def _choose_targets(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.case import Case
+from conformance.casefiles.case import Case, half_last_digit
 from conformance.casefiles.schema import CommonCase, array
 from conformance.losses import Array, Loss
 
@@ -195,12 +194,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(x) for x in value]
     return float(value) if isinstance(value, float) else value
-
-
-def half_last_digit(printed: Any) -> float:
-    """Half a unit of the last printed digit of a number, written as such or as digits in quotes."""
-    try:
-        exponent = Decimal(str(printed)).as_tuple().exponent
-    except InvalidOperation:
-        raise ValueError(f"{str(printed)!r} is not a printed number; write it in decimal digits") from None
-    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0

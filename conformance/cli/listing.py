@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from conformance.casefiles.load import builtin_files, find_files, load_cases
-from conformance.casefiles.schema import json_schema_text
 from conformance.cli.app import AdapterFiles, CasePaths, listing
 from conformance.losses import LOSSES
 from conformance.targets.names import find_adapters
@@ -40,5 +39,7 @@ def list_losses() -> int:
 @listing.command(name="schema")
 def list_schema() -> int:
     """Print the JSON Schema of case files, for editors."""
+    from conformance.casefiles.schema import json_schema_text
+
     print(json_schema_text(), end="")
     return 0

@@ -9,9 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from conformance.cli.app import AdapterFiles, CasePaths, app
-from conformance.explain import explain_case
 from conformance.plan import make_plan
-from conformance.report.html import write_html
 from conformance.report.terminal import Progress, console, print_results
 from conformance.results.file import Writer, read_results
 from conformance.run import run
@@ -117,6 +115,8 @@ def report(results: Path, *, html: Path | None = None) -> int:
     if html is None:
         print_results(console(), read)
     else:
+        from conformance.report.html import write_html
+
         write_html(read, html)
         print(f"Report: {html}")
     return 0
@@ -131,5 +131,7 @@ def explain(case: str, *, cases: CasePaths = None, adapter: AdapterFiles = None)
     case
         Id of the case, such as cross_entropy/worked_example.
     """
+    from conformance.explain import explain_case
+
     explain_case(console(), case, cases or [], adapter or [])
     return 0

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.build import half_last_digit
-from conformance.casefiles.case import Case, Question
+from conformance.casefiles.case import Case, Question, half_last_digit
 from conformance.judge.compare import Comparison, compare
 from conformance.judge.deviations import Entry
 from conformance.judge.reference import Reference
