@@ -32,10 +32,9 @@ def answers(
     started: Callable[[dict[str, str]], None],
     window: int = _WINDOW,
 ) -> Iterator[Answered]:
-    """Every question once with its answer, in lists as they come; `started` is told the environment.
+    """Every question with its answer, in order, in lists as they come; `started` is told the environment.
 
     At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
-    Around a crash they may come in another order.
     """
     source = iter(questions)
     deaths = fruitless = 0
@@ -54,7 +53,7 @@ def answers(
         fruitless += 1
         try:
             for answered in _converse(worker, source, sent, limits.seconds, window):
-                if answered[0][1].status not in ("crash", "timeout"):
+                if any(answer.status not in ("crash", "timeout") for _, answer in answered):
                     fruitless = 0
                 yield answered
         finally:
@@ -113,21 +112,18 @@ def _converse(
                 return
             came = worker.receive(seconds)
         except TimeoutError:
-            came = []
             last = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
             worker.kill()
         except (EOFError, OSError, execnet.RemoteError):
-            came = []
             last = Answer("crash", message=worker.cause_of_death(), detail=worker.last_words())
-        if not came:
-            culprit = min(worker.stuck_at(), len(sent) - 1)
-            question = sent[culprit]
-            del sent[culprit]
-            yield [(question, last)]
-            return
-        yield [(sent.popleft(), answer) for answer in came]
-        if worker.leaving:
-            return
+        else:
+            yield [(sent.popleft(), answer) for answer in came]
+            if worker.leaving:
+                return
+            continue
+        answered = [(sent.popleft(), answer) for answer in worker.left_behind()]
+        yield answered + ([(sent.popleft(), last)] if sent else [])
+        return
 
 
 def _batch(source: Iterator[Question], count: int) -> list[Question]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import queue
@@ -72,10 +73,10 @@ class Worker:
 
     def __init__(self, target: Target, limits: Limits) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
-        self._log, self._progress = Path(self._folder.name, "stderr"), Path(self._folder.name, "progress")
+        self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
         self._group = execnet.Group()
         self._outbox: queue.SimpleQueue[list[Question] | None] = queue.SimpleQueue()
-        self._sent = self._answered = 0
+        self._answered = 0
         try:
             python = f"//python={target.python}" if target.python else ""
             self._gateway = self._group.makegateway(f"popen{python}")
@@ -103,7 +104,7 @@ class Worker:
             "device": target.device,
             "mode": target.mode,
             "stderr": str(self._log),
-            "progress": str(self._progress),
+            "journal": str(self._journal),
             "memory": int(memory * 2**30),
             "twice": not cpu if limits.twice is None else limits.twice,
         }
@@ -118,25 +119,33 @@ class Worker:
         """
         with contextlib.suppress(OSError):
             while (questions := self._outbox.get()) is not None:
-                numbered = [(self._sent + i, request(q)) for i, q in enumerate(questions)]
-                self._sent += len(numbered)
-                self._channel.send(pickle.dumps(numbered, protocol=4))
+                self._channel.send(pickle.dumps([request(question) for question in questions], protocol=4))
 
     def receive(self, seconds: float) -> list[Answer]:
         """The next answers. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
         try:
-            message = pickle.loads(self._channel.receive(seconds))  # noqa: S301 - our own process
+            return self._read(self._channel.receive(seconds))
         except self._channel.TimeoutError:
             raise TimeoutError from None
-        self.leaving = message["leaving"]
-        self._answered += len(message["replies"])
-        return [from_reply(reply) for reply in message["replies"]]
 
-    def stuck_at(self) -> int:
-        """How many unanswered questions come before the one that was last begun."""
-        with contextlib.suppress(OSError, ValueError):
-            return max(int(self._progress.read_bytes()) - self._answered, 0)
-        return 0
+    def left_behind(self) -> list[Answer]:
+        """What a process that has died had answered and not sent yet."""
+        with contextlib.suppress(OSError):
+            return self._read(self._journal.read_bytes())
+        return []
+
+    def _read(self, data: bytes) -> list[Answer]:
+        """The answers that are new in what a worker wrote; a last one that is cut off is none."""
+        stream = io.BytesIO(data)
+        answers = []
+        with contextlib.suppress(EOFError, pickle.UnpicklingError):
+            while True:
+                number, reply = pickle.load(stream)  # noqa: S301 - our own process
+                if number == self._answered:
+                    self._answered += 1
+                    self.leaving = reply["leaving"]
+                    answers.append(from_reply(reply))
+        return answers
 
     def cause_of_death(self) -> str:
         """How a process that no longer answers has ended."""

@@ -41,23 +41,33 @@ def serve(channel: Any) -> None:
     channel.send({"status": "ready", "environment": environment})
     healthy = _alive(adapter)
     process = os.getpid()
-    progress = os.open(setup["progress"], os.O_WRONLY | os.O_CREAT)
+    journal = os.open(setup["journal"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    unsent: list[bytes] = []
+
+    def send() -> None:
+        channel.send(b"".join(unsent))
+        unsent.clear()
+        os.ftruncate(journal, 0)
+
+    number = 0
     for message in channel:
-        replies: list[dict[str, Any]] = []
         since = time.perf_counter()
-        for number, request in pickle.loads(message):  # noqa: S301 - from our own host
-            os.pwrite(progress, b"%12d" % number, 0)  # tells the host where the process died
-            replies.append(answer(adapter, request, twice=setup["twice"]))
+        for request in pickle.loads(message):  # noqa: S301 - from our own host
+            reply = answer(adapter, request, twice=setup["twice"])
             if os.getpid() != process:
                 os._exit(0)  # a framework has forked, and this is the copy
-            if replies[-1]["status"] == "error" and healthy and not _alive(adapter):
-                channel.send(pickle.dumps({"replies": replies, "leaving": True}, protocol=4))
+            reply["leaving"] = reply["status"] == "error" and healthy and not _alive(adapter)
+            unsent.append(pickle.dumps((number, reply), protocol=4))
+            os.write(journal, unsent[-1])  # should the process die, the host finds it there
+            number += 1
+            if reply["leaving"]:
+                send()
                 return
             if time.perf_counter() - since > _TOGETHER:
-                channel.send(pickle.dumps({"replies": replies, "leaving": False}, protocol=4))
-                replies, since = [], time.perf_counter()
-        if replies:
-            channel.send(pickle.dumps({"replies": replies, "leaving": False}, protocol=4))
+                send()
+                since = time.perf_counter()
+        if unsent:
+            send()
 
 
 def _prepare(setup: dict[str, Any]) -> None:
