@@ -28,6 +28,9 @@ class NumPy:
     def to_numpy(self, tensor):
         return np.asarray(tensor)
 
+    def device_of(self, tensor):
+        return "cpu"
+
     def gradient(self, loss, inputs, wrt, cotangent):
         return self._evaluate(loss.name, inputs, loss.options, cotangent)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,7 +74,7 @@ def make_plan(
     select: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     deviation_paths: Sequence[Path] = (),
-    pythons: Sequence[str] = (),
+    pythons: Mapping[str, str] | None = None,
     slow: bool = False,
     cached: bool = True,
 ) -> Plan:
@@ -90,7 +90,7 @@ def make_plan(
     files = find_files(case_paths) if case_paths else builtin_files()
     cache = user_cache() if cached else Cache()
     cases = load_cases(files, cache)
-    named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
+    named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(pythons or {}, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
     tried = [case for case in cases if slow or SLOW not in case.tags]
@@ -101,7 +101,7 @@ def make_plan(
 
 
 def _choose_targets(
-    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: dict[str, str]
+    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: Mapping[str, str]
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets of the run, and why some were left out. What is named must be there; the default takes what is."""
     if names:
@@ -120,17 +120,21 @@ def _choose_targets(
     return targets, unavailable
 
 
-def _interpreters(pythons: Sequence[str], adapters: dict[str, Adapter]) -> dict[str, str]:
-    """`NAME=PATH` options as a mapping from adapter to interpreter."""
-    chosen = {}
-    for text in pythons:
-        name, equals, path = text.partition("=")
-        if not equals or name not in adapters:
-            raise UsageError(f"--python {text}: write ADAPTER=PATH, with ADAPTER one of {', '.join(sorted(adapters))}")
+def interpreters(options: Sequence[str]) -> dict[str, str]:
+    """`ADAPTER=PATH` options as a mapping from adapter to interpreter."""
+    for text in options:
+        if "=" not in text:
+            raise UsageError(f"--python {text}: write ADAPTER=PATH")
+    return dict(text.split("=", 1) for text in options)
+
+
+def _checked(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
+    for name, path in pythons.items():
+        if name not in adapters:
+            raise UsageError(f"--python {name}={path}: the adapters are {', '.join(sorted(adapters))}")
         if not Path(path).is_file():
-            raise UsageError(f"--python {text}: no such interpreter {path}")
-        chosen[name] = path
-    return chosen
+            raise UsageError(f"--python {name}={path}: no such interpreter {path}")
+    return pythons
 
 
 def _selected(question: Question, target: str, globs: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
-from conformance.plan import Plan, make_plan
+from conformance.plan import Plan, interpreters, make_plan
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Trial
@@ -34,7 +34,7 @@ def plan_from(options: dict[str, Any]) -> Plan:
         select=options["select"],
         dtypes=options["dtype"],
         deviation_paths=[Path(path) for path in options["deviations"]],
-        pythons=options["python"],
+        pythons=interpreters(options["python"]),
         slow=options["slow"],
     )
 

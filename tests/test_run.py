@@ -397,7 +397,7 @@ BAD_CASES = "1 problem found:\n  bad.yaml:2: cases: a list of cases is needed he
         "run nump --cases cases.yaml": "unknown target 'nump': the adapters are jax, numpy, optax, tensorflow, torch",
         "run numpy:gpu --cases cases.yaml": "target 'numpy:gpu': numpy has no device 'gpu'; it has cpu",
         "run --adapter none.py:Mine": "adapter none.py:Mine: no such file none.py",
-        "run numpy --python torch --cases cases.yaml": "--python torch: write ADAPTER=PATH, with ADAPTER one of ",
+        "run numpy --python torch --cases cases.yaml": "--python torch: write ADAPTER=PATH",
         "run numpy --python numpy=none --cases cases.yaml": "--python numpy=none: no such interpreter none",
         "run numpy --cases none.yaml": "1 problem found:\n  none.yaml: no such file or folder",
         "run numpy --deviations none.yaml --cases cases.yaml": "1 problem found:\n  none.yaml: cannot be read: ",

@@ -9,10 +9,11 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from conformance.cli.app import AdapterFiles, CasePaths, app
-from conformance.plan import make_plan
+from conformance.plan import interpreters, make_plan
 from conformance.report.terminal import Progress, console, print_results
 from conformance.results.file import Writer, read_results
 from conformance.run import run
+from conformance.settings import find_settings
 from conformance.targets.process import Limits
 
 
@@ -25,18 +26,19 @@ def run_command(
     dtype: Annotated[list[str] | None, Parameter(negative="")] = None,
     deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
-    results: Path = Path("conformance-results.jsonl"),
-    slow: Annotated[bool, Parameter(negative="")] = False,
-    jobs: int = 2,
-    timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
+    results: Path | None = None,
+    slow: Annotated[bool | None, Parameter(negative="")] = None,
+    jobs: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     memory: Annotated[float | None, Parameter(validator=validators.Number(gte=0))] = None,
-    restarts: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 500,
+    restarts: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
     twice: bool | None = None,
+    cache: bool | None = None,
     in_process: Annotated[bool, Parameter(negative="")] = False,
-    cache: bool = True,
 ) -> int:
     """Try the cases on targets and judge every trial.
 
+    Defaults come from [tool.conformance] in the nearest pyproject.toml, with the names of the options as keys.
     Exit status: 0, 1 (a failure), 2 (unusable input) or 3 (nothing ran, or less than planned).
 
     Parameters
@@ -70,18 +72,36 @@ def run_command(
     cache
         Keep parsed cases and references in the user's cache folder ($CONFORMANCE_CACHE names another), and use them.
     """
-    plan = make_plan(
-        targets,
-        case_paths=cases or (),
-        adapter_files=adapter or (),
-        select=select or (),
-        dtypes=dtype or (),
-        deviation_paths=deviations or (),
-        pythons=python or (),
+    chosen = find_settings(Path.cwd()).replaced(
+        targets=list(targets),
+        cases=cases,
+        adapter=adapter,
+        select=select,
+        dtype=dtype,
+        deviations=deviations,
+        python=interpreters(python or ()),
+        results=results,
         slow=slow,
-        cached=cache,
+        jobs=jobs,
+        timeout=timeout,
+        memory=memory,
+        restarts=restarts,
+        twice=twice,
+        cache=cache,
     )
-    limits = Limits(seconds=timeout, memory=memory, restarts=restarts, twice=twice)
+    plan = make_plan(
+        chosen.targets,
+        case_paths=[Path(path) for path in chosen.cases],
+        adapter_files=chosen.adapter,
+        select=chosen.select,
+        dtypes=chosen.dtype,
+        deviation_paths=[Path(path) for path in chosen.deviations],
+        pythons=chosen.python,
+        slow=chosen.slow,
+        cached=chosen.cache,
+    )
+    limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
+    results = Path(chosen.results)
     screen = console()
     with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:
 
@@ -90,12 +110,12 @@ def run_command(
             progress.saw(line)
 
         footer = run(
-            plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, limits=limits, in_process=in_process
+            plan, write, command=["conformance", *sys.argv[1:]], jobs=chosen.jobs, limits=limits, in_process=in_process
         )
     print_results(screen, read_results(results))
-    if plan.planned == 0 and select:
+    if plan.planned == 0 and chosen.select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
-        print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
+        print(f"nothing matches {', '.join(chosen.select)}; trial ids look like {example}")
     screen.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
     return footer.exit_status
 
