@@ -61,8 +61,8 @@ def test_a_worker_imports_the_standard_library_and_numpy_only(bare_python, tmp_p
         assert missing.returncode == 1, f"{package} is there, so the environment shows nothing"
     Path("bare.py").write_text(ADAPTER)
     Path("cases.yaml").write_text("loss: self_information\ncases: [{id: a, probs: [0.5, 0.25]}]\n")
+    options = f"--adapter bare.py:Bare --python bare={bare_python} --cases cases.yaml --results r.jsonl"
     with pytest.raises(SystemExit) as caught:
-        options = f"--adapter bare.py:Bare --python bare={bare_python} --cases cases.yaml --results r.jsonl"
         main(["run", *options.split()])
     results = read_results(Path("r.jsonl"))
     verdicts = {(trial.dtype, trial.output): trial.verdict for trial in results.trials}
