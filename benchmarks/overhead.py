@@ -3,8 +3,9 @@
     python benchmarks/overhead.py [TARGET...]
 
 Both sides run in fresh processes, one after the other, imports counted. The first run finds nothing that an earlier one
-has kept, so that it parses every case and computes every reference; of the runs after it the median counts. The bare side is a plain Python process that
-loads the adapter, reads the prepared inputs from a file and makes the same calls, with no suite around them.
+has kept, so that it parses every case and computes every reference; of the runs after it the median counts. The bare
+side is a plain Python process that loads the adapter, reads the prepared inputs from a file and makes the same calls,
+with no suite around them.
 """
 
 from __future__ import annotations
@@ -48,11 +49,10 @@ for one in requests:
 """
 
 
-def main(names: list[str]) -> None:
-    plan = make_plan(names)
-    print(
-        f"{'target':28}{'trials':>8}{'bare s':>9}{'first s':>9}{'ratio':>8}{'again s':>9}{'ratio':>8}{'trials/s':>10}"
-    )
+def main(targets: list[str]) -> None:
+    plan = make_plan(targets)
+    names = ("bare s", "first s", "ratio", "again s", "ratio", "trials/s")
+    print(f"{'target':28}{'trials':>8}" + "".join(f"{name:>9}" for name in names))
     for target, asked in plan.chosen.items():
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
@@ -60,10 +60,8 @@ def main(names: list[str]) -> None:
             figures = [(_bare(target, place), _run(target, len(asked), place)) for _ in range(ROUNDS + 1)]
         (before, first), *later = figures
         bare, again = sorted(later, key=lambda pair: pair[1] / pair[0])[ROUNDS // 2]
-        columns = (
-            f"{bare:9.2f}{first:9.2f}{first / before:8.2f}{again:9.2f}{again / bare:8.2f}{len(asked) / again:10.0f}"
-        )
-        print(f"{target!s:28}{len(asked):8}{columns}", flush=True)
+        columns = (bare, first, first / before, again, again / bare, len(asked) / again)
+        print(f"{target!s:28}{len(asked):8}" + "".join(f"{figure:9.2f}" for figure in columns), flush=True)
     for name, why in plan.unavailable.items():
         print(f"{name}: not measured, {why}")
 
@@ -86,8 +84,8 @@ def _bare(target: Target, folder: Path) -> float:
 
 def _seconds(command: list[str], environment: dict[str, str]) -> float:
     start = time.perf_counter()
-    done: dict[str, object] = {"check": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(command, env={**os.environ, **environment}, **done)
+    silent = subprocess.DEVNULL
+    subprocess.run(command, check=False, env={**os.environ, **environment}, stdout=silent, stderr=silent)
     return time.perf_counter() - start
 
 

@@ -112,8 +112,8 @@ def _onnx() -> None:
                 values += 1
     seconds = time.perf_counter() - collected
     print(
-        f"ONNX {onnx.__version__} cases, onnxruntime {onnxruntime.__version__}: {values} values of {len(tests) - refused}"
-        f" cases ({refused} refused) in {seconds:.2f} s, {values / seconds:.0f} per s; "
+        f"ONNX {onnx.__version__} cases with onnxruntime {onnxruntime.__version__}: {values} values of "
+        f"{len(tests) - refused} cases ({refused} refused) in {seconds:.2f} s, {values / seconds:.0f} per s; "
         f"{collected - start:.1f} s of imports and collection before the first"
     )
 
