@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from conformance.cache import Cache
 from conformance.casefiles.case import Case, Question
-from conformance.judge.reference import Reference, grade, reference
+from conformance.judge.reference import Reference, grade, required
 from conformance.losses import Accuracy, Array
 
 Key = tuple[str, str, str]
@@ -24,7 +23,7 @@ class References:
     def __init__(self, uses: Mapping[Key, int], cache: Cache) -> None:
         self._uses = dict(uses)
         self._cache = cache
-        self._kept: dict[Key, Reference] = {}
+        self._kept: dict[Key, tuple[Array, ...]] = {}
         self._cases: dict[str, bytes] = {}
 
     def get(self, question: Question, accuracy: Accuracy) -> Reference | None:
@@ -33,23 +32,14 @@ class References:
         if question.case.raises or question.case.convention:
             return None
         key = question.key
-        found = self._kept.get(key) or self._reference(question)
+        value, remainder, bound = self._kept.get(key) or self._stored(question, "", lambda: required(question))
         self._uses[key] = self._uses.get(key, 0) - 1
         if self._uses[key] > 0:
-            self._kept[key] = found
+            self._kept[key] = value, remainder, bound
         else:
             self._kept.pop(key, None)
-        if not accuracy:
-            return found
-        (sharp,) = self._stored(question, repr(accuracy), lambda: (grade(question, accuracy),))
-        return replace(found, sharp=np.minimum(sharp, found.bound))
-
-    def _reference(self, question: Question) -> Reference:
-        def compute() -> tuple[Array, ...]:
-            found = reference(question)
-            return found.value, found.remainder, found.bound, found.sharp
-
-        return Reference(*self._stored(question, "", compute))
+        (sharp,) = self._stored(question, f"sharp {accuracy}", lambda: (grade(question, accuracy),))
+        return Reference(value, remainder, bound, np.minimum(sharp, bound))
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays that `compute` gives for a question, all of one shape, computed or found."""

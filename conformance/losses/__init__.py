@@ -19,7 +19,19 @@ from conformance.losses.arithmetic import Number
 from conformance.losses.formats import DTYPES, FORMATS, Array, Format
 from conformance.losses.rounded import Accuracy, Model, Rounded, bound_model, sharp_model
 
-__all__ = ["DTYPES", "FORMATS", "LOSSES", "Accuracy", "Array", "Bounds", "Format", "Loss", "bounds", "sharp"]
+__all__ = [
+    "DTYPES",
+    "FORMATS",
+    "LOSSES",
+    "Accuracy",
+    "Array",
+    "Bounds",
+    "Format",
+    "Loss",
+    "bounds",
+    "pass_line",
+    "sharp",
+]
 
 
 @dataclass(frozen=True)
@@ -93,11 +105,18 @@ def bounds(
     loss: Loss, dtype: str, inputs: Mapping[str, Array], options: Mapping[str, Any], cotangent: Array | None = None
 ) -> Bounds:
     """Reference and bounds of the value, or of the gradient when a `cotangent` is given, for inputs in `dtype`."""
+    value, bound = pass_line(loss, dtype, inputs, options, cotangent)
+    return Bounds(value, bound, np.minimum(sharp(loss, dtype, inputs, options, cotangent), bound))
+
+
+def pass_line(
+    loss: Loss, dtype: str, inputs: Mapping[str, Array], options: Mapping[str, Any], cotangent: Array | None = None
+) -> tuple[Array, Array]:
+    """The float64 reference and the pass line alone."""
     line = loss.evaluate(_rounded(bound_model(dtype)), inputs, options, cotangent)
     # A result below the smallest normal number may be flushed even where nothing on the way to it was rounded.
     tiny = (line.value != 0) & (np.abs(line.value) < FORMATS[dtype].smallest_normal) & (dtype != "float16")
-    bound = line.error + np.where(tiny, line.model.underflow, 0.0)
-    return Bounds(line.value, bound, np.minimum(sharp(loss, dtype, inputs, options, cotangent), bound))
+    return line.value, line.error + np.where(tiny, line.model.underflow, 0.0)
 
 
 def sharp(
