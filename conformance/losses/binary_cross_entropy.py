@@ -33,4 +33,3 @@ def gradient(
     apart = scale * rising - scale * falling
     certain = (probs == target) & ((target == 0) | (target == 1))  # where the joined form is 0 / 0
     return where(certain, apart, either(joined, either(before, apart)))
-
