@@ -11,7 +11,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/$(VENV)/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
-.PHONY: report test lint format bench mutants golden schema clean
+.PHONY: report test lint format bench mutants golden conventions schema clean
 
 ## report: try every framework on the CPU and write reports/latest/index.html
 report: $(READY)
@@ -47,6 +47,10 @@ mutants: $(READY)
 ## golden: write the golden numbers of ball arithmetic into the case files anew
 golden: $(READY)
 	$(BIN)/conformance freeze
+
+## conventions: write what the frameworks of constraints.txt do where libraries differ on purpose
+conventions: $(READY)
+	$(BIN)/conformance conventions --format markdown > docs/conventions.md
 
 ## schema: write the JSON Schema of case files anew
 schema: $(READY)

@@ -7,6 +7,7 @@ import platform
 import numpy as np
 
 from conformance.losses import LOSSES
+from conformance.targets.contract import Unsupported
 
 
 class NumPy:
@@ -32,7 +33,12 @@ class NumPy:
         return "cpu"
 
     def gradient(self, loss, inputs, wrt, cotangent):
+        if wrt != LOSSES[loss.name].wrt:
+            raise Unsupported(f"no gradient with respect to {wrt}")
         return self._evaluate(loss.name, inputs, loss.options, cotangent)
+
+    def bare(self, loss):
+        return getattr(self, loss)
 
     def softmax(self, logits, *, axis=-1):
         return self._evaluate("softmax", {"logits": logits}, {"axis": axis})

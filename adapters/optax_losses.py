@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from conformance.adapters.jax_nn import JaxPlumbing
@@ -22,6 +23,14 @@ class Optax(JaxPlumbing):
 
     def environment(self):
         return {"optax": self.optax.__version__, **super().environment()}
+
+    def bare(self, loss):
+        functions = {
+            "cross_entropy": self.losses.softmax_cross_entropy_with_integer_labels,
+            "binary_cross_entropy_with_logits": self.losses.sigmoid_binary_cross_entropy,
+            "kl_div": self.losses.kl_divergence,
+        }
+        return partial(self.call, functions[loss]) if loss in functions else None
 
     @composed("mean", "sum", "label_smoothing")
     def cross_entropy(self, logits, target, *, reduction="mean", label_smoothing=0.0, axis=1):

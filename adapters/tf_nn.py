@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from conformance.targets.contract import composed
 
@@ -45,6 +46,17 @@ class TensorFlow:
             tape.watch(inputs[wrt])
             value = loss(**inputs)
         return tape.gradient(value, inputs[wrt], output_gradients=cotangent)
+
+    def bare(self, loss):
+        nn = self.tf.nn
+        alone = {"softmax": nn.softmax, "log_softmax": nn.log_softmax, "logsumexp": self.tf.reduce_logsumexp}
+        labelled = {
+            "cross_entropy": nn.sparse_softmax_cross_entropy_with_logits,
+            "binary_cross_entropy_with_logits": nn.sigmoid_cross_entropy_with_logits,
+        }
+        if loss in labelled:
+            return lambda logits, target: self._call(labelled[loss], labels=target, logits=logits)
+        return partial(self._call, alone[loss]) if loss in alone else None
 
     def softmax(self, logits, *, axis=-1):
         return self._call(self.tf.nn.softmax, logits, axis=axis)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from conformance.targets.contract import BFLOAT16, composed
@@ -58,6 +60,11 @@ class Torch:
         value = loss(**{**inputs, wrt: leaf})
         (gradient,) = self.torch.autograd.grad(value, leaf, cotangent)
         return gradient
+
+    def bare(self, loss):
+        names = {"log_sigmoid": "logsigmoid"}
+        function = getattr(self.functional, names.get(loss, loss), None) or getattr(self.torch, loss, None)
+        return None if function is None else partial(self._call, function)
 
     def softmax(self, logits, *, axis=-1):
         return self._call(self.functional.softmax, logits, dim=axis)

@@ -5,6 +5,7 @@ ConformanceError
 ├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
 ├── DeviationError   a list of known deviations cannot be read
 ├── SettingsError    the table [tool.conformance] of a pyproject.toml cannot be used
+├── DeclarationError a list of declared conventions cannot be read, or does not fit the cases
 ├── ResultError      a result file cannot be read or written
 └── UsageError       anything else on the command line that has no meaning
 """
@@ -53,6 +54,10 @@ class DeviationError(ProblemsError):
 
 class SettingsError(ProblemsError):
     """The table [tool.conformance] of a pyproject.toml cannot be used."""
+
+
+class DeclarationError(ProblemsError):
+    """A list of declared conventions cannot be read, or does not fit the cases."""
 
 
 class TargetError(ConformanceError):

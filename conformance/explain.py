@@ -39,7 +39,11 @@ def _derivation(console: Console, case: Case) -> None:
     for name, x in {**case.inputs, **case.options}.items():
         _quantity(console, name, "", x)
     console.print()
-    for step in derive(case):
+    if case.convention:  # a point on which libraries differ has no one value to derive
+        console.print(case.convention.question, highlight=False, markup=False)
+        for outcome, meaning in case.convention.outcomes.items():
+            console.print(f"  {outcome}: {meaning}", highlight=False, markup=False)
+    for step in () if case.convention else derive(case):
         _quantity(console, step.name, step.formula, step.value)
     if case.printed is not None:
         console.print(f"published: {case.printed}", highlight=False, markup=False)
@@ -69,10 +73,12 @@ def _frameworks(console: Console, case_id: str, case_paths: Sequence[Path], adap
         table.add_column(name, no_wrap=True)
     notes: dict[str, None] = {}
     for (target, dtype), outputs in trials.items():
-        value, gradient = outputs["value"], outputs.get("gradient")
-        got = "" if value.got is None else f"{value.got:.10g}"
-        figures = ["" if x is None else f"{x:.3g}" for x in (value.ulp, value.ratio)]
-        table.add_row(target, dtype, got, *figures, value.verdict, gradient.verdict if gradient else "")
+        value, gradient = outputs.get("value"), outputs.get("gradient")
+        asked = value or outputs["gradient"]  # a convention asks for one of them
+        got = asked.outcome if asked.got is None else f"{asked.got:.10g}"
+        figures = ["" if x is None else f"{x:.3g}" for x in (asked.ulp, asked.ratio)]
+        verdicts = [trial.verdict if trial else "" for trial in (value, gradient)]
+        table.add_row(target, dtype, got, *figures, *verdicts)
         for trial in outputs.values():
             if trial.reason or trial.message:
                 notes[f"{target} {trial.verdict}: {trial.reason or trial.message}"] = None

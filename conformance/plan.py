@@ -13,6 +13,7 @@ from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
+from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.references import Key
@@ -36,6 +37,7 @@ class Plan:
     chosen: dict[Target, list[Question]]
     unavailable: dict[str, str]
     deviations: Deviations
+    declarations: Declarations
     cache: Cache
     slow_left_out: int = 0
 
@@ -93,11 +95,22 @@ def make_plan(
     named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(pythons or {}, adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
+    lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
+    declarations = load_declarations(lists, cases, complete=not case_paths)
     tried = [case for case in cases if slow or SLOW not in case.tags]
     asked = questions(tried, tuple(dtypes) or None)
     chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
-    left_out = len(cases) - len(tried)
-    return Plan(cases, digest(files), adapters, chosen, unavailable, Deviations(entries), cache, left_out)
+    return Plan(
+        cases,
+        digest(files),
+        adapters,
+        chosen,
+        unavailable,
+        Deviations(entries),
+        declarations,
+        cache,
+        len(cases) - len(tried),
+    )
 
 
 def _choose_targets(

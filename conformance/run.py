@@ -16,32 +16,20 @@ from conformance import __version__
 from conformance.cache import processor
 from conformance.judge.reference import Reference
 from conformance.judge.verdict import FAILING, Judgement, judge
-from conformance.losses import Array
 from conformance.plan import Plan
 from conformance.references import References
-from conformance.results.records import CaseInfo, Environment, Footer, Header, Line, Trial
+from conformance.results.describe import case_info, shown
+from conformance.results.records import Declared, Environment, Footer, Header, Line, Trial
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
 from conformance.targets.stream import Answered, Started, stream, stream_here
 
 MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0."""
-_SHOWN_ELEMENTS = 64
-"""Arrays up to this size are kept in full in the record of a trial that did not simply pass."""
 
 
 def header(plan: Plan, command: list[str]) -> Header:
-    infos = {
-        case.id: CaseInfo(
-            loss=case.loss.name,
-            title=case.title,
-            why=case.why,
-            source=case.source,
-            tags=list(case.tags),
-            where=case.where,
-        )
-        for case in plan.cases
-    }
+    infos = {case.id: case_info(case) for case in plan.cases}
     return Header(
         suite_version=__version__,
         cases_digest=plan.digest,
@@ -118,7 +106,8 @@ def judge_trial(plan: Plan, event: Answered, references: References, facts: dict
     known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
     ref = references.get(question, event.target.adapter.accuracy)
     entry = plan.deviations.find(identity, known_facts)
-    judgement = judge(question, event.answer, ref, entry, event.target.device)
+    declared = plan.declarations.find(event.target.adapter.name, question.case, known_facts)
+    judgement = judge(question, event.answer, ref, entry, declared, device=event.target.device)
     return _record(identity, event, judgement, ref)
 
 
@@ -130,13 +119,13 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
         measured = {name: getattr(comparison, name) for name in names}
         measured |= {"sharp": comparison.sharp, "index": list(comparison.index)}
     if judgement.verdict not in ("pass", "unsupported"):
-        measured["inputs"] = {name: _shown(x) for name, x in question.exact[0].items()}
-        measured["options"] = {k: _shown(x) if isinstance(x, np.ndarray) else x for k, x in question.exact[1].items()}
+        measured["inputs"] = {name: shown(x) for name, x in question.exact[0].items()}
+        measured["options"] = {k: shown(x) if isinstance(x, np.ndarray) else x for k, x in question.exact[1].items()}
         if question.exact[2] is not None:
-            measured["inputs"]["upstream gradient"] = _shown(question.exact[2])
-        measured["got_all"] = None if answer.array is None else _shown(answer.array.astype(np.float64))
-        measured["expected_all"] = None if ref is None else _shown(ref.value)
-    entry = judgement.entry
+            measured["inputs"]["upstream gradient"] = shown(question.exact[2])
+        measured["got_all"] = None if answer.array is None else shown(answer.array.astype(np.float64))
+        measured["expected_all"] = None if ref is None else shown(ref.value)
+    entry, said = judgement.entry, judgement.declared
     return Trial(
         id=identity,
         case=question.case.id,
@@ -148,8 +137,9 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
         message=judgement.message,
         composed=answer.composed,
         printed=judgement.printed,
-        convention=question.case.convention,
+        convention=question.case.convention.name if question.case.convention else None,
         outcome=judgement.outcome,
+        declared=None if said is None else Declared(outcome=said.outcome, says=said.says, link=said.link),
         seconds=round(answer.seconds, 6),
         device=answer.device,
         differing=answer.differing,
@@ -158,10 +148,3 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
         listed=entry.where if entry else "",
         **measured,
     )
-
-
-def _shown(x: Array) -> Any:
-    """A small array as nested lists; of a large one its shape and first elements, as text."""
-    if x.size <= _SHOWN_ELEMENTS:
-        return x.tolist()
-    return f"shape {x.shape}: {', '.join(f'{v:.6g}' for v in x.flat[:6])}, ..."

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.casefiles.load import SUFFIXES, find_files, load_cases
-from conformance.casefiles.schema import array
+from conformance.casefiles.values import array
 from conformance.errors import CaseError
 from conformance.losses import LOSSES
 
@@ -147,7 +147,7 @@ BAD = {
     ),
     "smoothing above one": (
         cross_entropy("options: {label_smoothing: 2}"),
-        "6: cross_entropy/a @ options.label_smoothing: Input should be less than or equal to 1, not 2",
+        "6: cross_entropy/a @ options.label_smoothing: 2 lies outside [0, 1]",
     ),
     "fraction as ignore_index": (
         cross_entropy("options: {ignore_index: 1.5}"),
@@ -267,6 +267,34 @@ BAD = {
     "convention without outcomes": (
         softmax("convention: empty"),
         "5: softmax/a @ convention: convention and outcomes go together",
+    ),
+    "keys of a convention without one": (
+        softmax("bare: true"),
+        "5: softmax/a @ bare: only a convention has this key",
+    ),
+    "outcome with an unknown key": (
+        softmax("convention: empty\n    outcomes: {nan: {kind: a}}"),
+        "6: softmax/a @ outcomes.nan.kind: unknown key",
+    ),
+    "gradient of a convention without its upstream gradient": (
+        softmax("output: gradient\n    convention: empty\n    outcomes: {nan: error}"),
+        "5: softmax/a @ output: a convention about a gradient says its upstream gradient: cotangent",
+    ),
+    "bare call with an option": (
+        softmax("bare: true\n    convention: empty\n    outcomes: {nan: error}\n    options: {axis: 0}"),
+        "5: softmax/a @ bare: a bare call passes no option",
+    ),
+    "gradient with respect to an unknown input": (
+        softmax("wrt: target\n    convention: c\n    outcomes: {nan: error}\n    output: gradient\n    cotangent: 1"),
+        "5: softmax/a @ wrt: unknown input; softmax has logits",
+    ),
+    "dtype of an unknown input": (
+        softmax("input_dtypes: {target: bool}\n    convention: empty\n    outcomes: {nan: error}"),
+        "5: softmax/a @ input_dtypes.target: unknown input or option; softmax has logits",
+    ),
+    "outcome that overwrites an unknown input": (
+        softmax("convention: empty\n    outcomes: {nan: {changed: [target]}}"),
+        "6: softmax/a @ outcomes.nan.changed: unknown input 'target'; softmax has logits",
     ),
     "outcome of another shape": (
         softmax("convention: empty\n    outcomes: {nan: .nan}"),

@@ -21,7 +21,7 @@ from conformance.targets.names import contract_faults, find_adapters, parse_targ
 from conformance.targets.wire import pack, unpack
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
-KNOWN = "faithful, jax, numpy, only_softmax, optax, tensorflow, torch"
+KNOWN = "cupy, faithful, jax, numpy, only_softmax, optax, tensorflow, torch"
 LOSS_NAMES = ", ".join(LOSSES)
 
 
@@ -183,6 +183,7 @@ NAME_FAULT = "the class attribute `name` must be a text without spaces, colons, 
         ({"__init__": lambda self: None}, "`__init__` must take (device, mode)"),
         ({"softmax": None}, f"it has no loss; a method is named as its loss: {LOSS_NAMES}"),
         ({"gradient": lambda self, loss: None}, "`gradient` must take (loss, inputs, wrt, cotangent)"),
+        ({"bare": lambda self: None}, "`bare` must take (loss)"),
         (
             {"kl_div": lambda self, log_probs, *, log_target=False: None},
             "`kl_div` must take (log_probs, target) by position and its options by keyword",

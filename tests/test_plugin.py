@@ -247,7 +247,7 @@ BAD_CASES = "conformance: 1 problem found:\n  {folder}/bad.yaml:2: cases: a list
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--conformance-target=nump"], "conformance: unknown target 'nump': the adapters are jax, numpy,"),
+        (["--conformance-target=nump"], "conformance: unknown target 'nump': the adapters are cupy, jax, numpy,"),
         (["--conformance-target=numpy", "--conformance-cases={folder}/bad.yaml"], BAD_CASES),
         (
             ["--conformance-target=numpy", "--conformance-cases={folder}/bad.yaml", "--conformance-results={folder}/x"],
@@ -257,7 +257,7 @@ BAD_CASES = "conformance: 1 problem found:\n  {folder}/bad.yaml:2: cases: a list
             ["--conformance-target=numpy", "--conformance-results={folder}/cases.yaml/x"],
             "conformance: cannot write results to {folder}/cases.yaml/x: ",
         ),
-        (["--conformance-target=nump", "-n1"], "conformance: unknown target 'nump': the adapters are jax, numpy,"),
+        (["--conformance-target=nump", "-n1"], "conformance: unknown target 'nump': the adapters are cupy, jax, numpy,"),
     ],
     ids=["target", "cases", "cases before the result file", "result file", "target in a worker"],
 )

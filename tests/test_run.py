@@ -312,7 +312,7 @@ def test_an_error_that_is_expected(run, name, status, verdict, message):
     ("outcomes", "status", "message", "outcome"),
     [
         ("{limit: 0.5, zero: 0.0}", 0, "half: zero", "zero"),
-        ("{limit: 0.5, refuses: error}", 1, "half: 0. is none of the known outcomes (limit, refuses)", "new"),
+        ("{limit: 0.5, refuses: error}", 1, "half: 0. (float32) is none of the known outcomes (limit, refuses)", "new"),
         ("{limit: 0.5, refuses: error}", 0, "half: refuses (ValueError: no luck \\udc80)", "refuses"),
     ],
 )

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from conformance.casefiles.build_convention import Fault, build_convention, shape_faults
 from conformance.casefiles.case import Case, half_last_digit
-from conformance.casefiles.schema import CommonCase, array
+from conformance.casefiles.schema import CommonCase
+from conformance.casefiles.values import array
 from conformance.losses import Array, Loss
-
-Fault = tuple[list[Any], str]
-"""Path inside the case, and what is wrong there."""
 
 _CLASS_TARGET = ("cross_entropy", "nll_loss")
 _CLASS_WEIGHT = _CLASS_TARGET
@@ -27,14 +26,18 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
         for name, x in given["options"].items()
         if name in model.options.model_fields_set and x is not None  # type: ignore[attr-defined]
     }
-    if "reduction" in loss.options:
+    if "reduction" in loss.options and not model.bare:
         options.setdefault("reduction", loss.options["reduction"].default)
     faults = _set_dtypes(loss, inputs, model.target_dtype)
-    if "ignore_index" in loss.options and np.any(inputs["target"] == loss.options["ignore_index"].default):
+    ignored = "ignore_index" in loss.options and np.any(inputs["target"] == loss.options["ignore_index"].default)
+    if ignored and not model.bare:
         # Rows that are ignored by default ask for the option, so that an adapter without it is not asked.
         options.setdefault("ignore_index", loss.options["ignore_index"].default)
-    faults += _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
-    faults += _layout_faults(loss, model)
+    convention, misused = build_convention(loss, model)
+    unusual = _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
+    faults += misused + _layout_faults(loss, model)
+    if convention is None:  # what would be a mistake elsewhere may be the very point of a convention
+        faults += unusual
     if faults:
         return None, faults
     case = Case(
@@ -49,8 +52,7 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
         expected=model.expected,
         golden=model.golden,
         steps={name: _plain(step) for name, step in model.steps.items()},
-        convention=model.convention,
-        outcomes=model.outcomes,
+        convention=convention,
         dtypes=tuple(dict.fromkeys(model.dtypes)),
         grad=model.grad,
         cotangent=None if model.cotangent is None else _float_array(model.cotangent),
@@ -58,7 +60,7 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
         tags=tuple(model.tags),
         where=where,
     )
-    faults = _outcome_faults(case)
+    faults = _result_faults(case, known_shape=not unusual and not model.bare)
     return (None if faults else case), faults
 
 
@@ -98,6 +100,9 @@ def _input_faults(loss: Loss, inputs: dict[str, Array], options: dict[str, Any],
             if name in options and not _broadcasts(options[name].shape, first.shape):
                 message = f"shape {options[name].shape} does not broadcast to {loss.wrt}'s {first.shape}"
                 faults.append((["options", name], message))
+    if not lenient:
+        outside = [name for name, x in options.items() if isinstance(x, float) and not 0 <= x <= 1]
+        faults += [(["options", name], f"{options[name]:g} lies outside [0, 1]") for name in outside]
     if loss.name in _PROBABILITIES and not lenient and np.any((first < 0) | (first > 1)):
         faults.append(([loss.wrt], "a probability lies outside [0, 1]"))
     return faults
@@ -158,12 +163,10 @@ def _layout_faults(loss: Loss, model: CommonCase) -> list[Fault]:
     ]
 
 
-def _outcome_faults(case: Case) -> list[Fault]:
-    """Faults of what must come out, which need the shape of the value."""
+def _result_faults(case: Case, known_shape: bool) -> list[Fault]:
+    """Faults of what must come out, most of which need the shape of the value."""
     faults: list[Fault] = []
-    if bool(case.convention) != bool(case.outcomes):
-        faults.append((["convention"], "convention and outcomes go together"))
-    results = {"expected": case.expected, **{f"outcomes.{k}": v for k, v in case.outcomes.items()}}
+    results = {"expected": case.expected}
     try:
         if case.printed is not None:
             results["printed"] = array(case.printed)
@@ -173,13 +176,14 @@ def _outcome_faults(case: Case) -> list[Fault]:
     checked = [(path, x) for path, x in results.items() if isinstance(x, np.ndarray)]
     if case.cotangent is not None:
         checked.append(("cotangent", case.cotangent))
-    if case.raises or not checked:
+    if case.raises or not known_shape:
         return faults
-    shape = case.output_shape
-    for path, x in checked:
-        if x.shape != shape:
-            faults.append((path.split("."), f"shape {x.shape}, but the value has {shape}"))
-    return faults
+    faults += shape_faults(case) if case.convention else []
+    return faults + [
+        ([path], f"shape {x.shape}, but the value has {case.output_shape}")
+        for path, x in checked
+        if x.shape != case.output_shape
+    ]
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

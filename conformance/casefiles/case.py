@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.casefiles.convention import Convention
 from conformance.losses import FORMATS, Array, Loss
 
 OUTPUTS = ("value", "gradient")
@@ -32,8 +33,7 @@ class Case:
     expected: Any = None
     golden: str = ""
     steps: Mapping[str, Any] = field(default_factory=dict)
-    convention: str | None = None
-    outcomes: Mapping[str, Any] = field(default_factory=dict)
+    convention: Convention | None = None
     dtypes: tuple[str, ...] = tuple(FORMATS)
     grad: bool = True
     cotangent: Array | None = None
@@ -50,6 +50,11 @@ class Case:
         """Whether the framework must refuse these inputs."""
         return isinstance(self.expected, str)
 
+    @property
+    def wrt(self) -> str:
+        """The input that gradients are taken with respect to."""
+        return (self.convention.wrt if self.convention else "") or self.loss.wrt
+
     @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the loss's value."""
@@ -57,8 +62,10 @@ class Case:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What is tried: the value, and the gradient unless there is none to ask for."""
-        return OUTPUTS if self.grad and not self.raises and not self.convention else ("value",)
+        """What is tried: the value, and the gradient unless there is none to ask for; of a convention one of them."""
+        if self.convention:
+            return (self.convention.output,)
+        return OUTPUTS if self.grad and not self.raises else ("value",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +99,13 @@ class Question:
 def ask(case: Case, dtype: str, output: str) -> Question:
     """The question with every floating-point array rounded to `dtype`, so that the reference sees what the framework
     sees."""
-    inputs = {name: _narrow(x, dtype) for name, x in case.inputs.items()}
-    options = {name: _narrow(x, dtype) if isinstance(x, np.ndarray) else x for name, x in case.options.items()}
+    own = case.convention.input_dtypes if case.convention else {}
+
+    def convert(name: str, x: Array) -> Array:
+        return x.astype(own[name]) if name in own else _narrow(x, dtype)
+
+    inputs = {name: convert(name, x) for name, x in case.inputs.items()}
+    options = {name: convert(name, x) if isinstance(x, np.ndarray) else x for name, x in case.options.items()}
     cotangent = None
     if output == "gradient":
         given = case.cotangent

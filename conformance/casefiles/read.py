@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from conformance.casefiles.build import Fault, build_case
+from conformance.casefiles.build import build_case
+from conformance.casefiles.build_convention import Fault
 from conformance.casefiles.case import Case
 from conformance.casefiles.schema import case_model
 from conformance.errors import Problem
@@ -103,7 +104,9 @@ def _build(loss: str, entry: dict[str, Any], where: str) -> tuple[Case | None, l
         rest = case_model(loss).model_validate(_without(entry, [path for path, _ in faults]))
     except ValidationError:  # what is wrong is needed
         return None, faults
-    return None, faults + build_case(LOSSES[loss], rest, where)[1]
+    broken = {path[0] for path, _ in faults if path}
+    more = build_case(LOSSES[loss], rest, where)[1]
+    return None, faults + [fault for fault in more if fault[0] != ["convention"] or "outcomes" not in broken]
 
 
 def _without(entry: dict[str, Any], paths: Iterable[Sequence[Any]]) -> dict[str, Any]:

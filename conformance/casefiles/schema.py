@@ -12,7 +12,6 @@ from functools import cache
 from inspect import Parameter
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,86 +21,32 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
-    TypeAdapter,
     WithJsonSchema,
     create_model,
 )
 
-from conformance.casefiles.generators import Generator
-from conformance.losses import DTYPES, LOSSES, Array, Loss
-
-_GENERATOR: TypeAdapter[Any] = TypeAdapter(Generator)
-_NUMBER_WORDS = {".inf": np.inf, "+.inf": np.inf, "-.inf": -np.inf, ".nan": np.nan}
-
-
-def number(value: Any) -> float | int:
-    """A number as a case file writes it: an integer, a float, `.inf`, `.nan`, a hex float or digits in quotes."""
-    if isinstance(value, bool) or value is None:
-        raise ValueError(f"{value!r} is not a number")
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word in _NUMBER_WORDS:
-            return _NUMBER_WORDS[word]
-        try:
-            return float.fromhex(word) if "0x" in word else float(word)
-        except (ValueError, OverflowError):
-            raise ValueError(f"{value!r} is not a number") from None
-    if not isinstance(value, (int, float)):
-        raise ValueError(f"{type(value).__name__} is not a number")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{value} does not fit 64 bits")
-    return int(value) if isinstance(value, int) else float(value)
-
-
-def array(value: Any) -> Array:
-    """A number, nested lists of numbers or a generator as an int64 (all integers) or float64 array."""
-    if isinstance(value, np.ndarray):
-        return value
-    if isinstance(value, dict):
-        try:
-            drawn: Array = _GENERATOR.validate_python(value).draw()
-        except MemoryError:
-            raise ValueError("the array does not fit in memory") from None
-        return drawn
-    nested = _nested(value, "")
-    shape = _shape(nested, "")
-    flat = _flatten(nested)
-    dtype = np.int64 if flat and all(isinstance(x, int) for x in flat) else np.float64
-    return np.array(flat, dtype=dtype).reshape(shape)
-
-
-def _nested(value: Any, place: str) -> Any:
-    if isinstance(value, list):
-        return [_nested(x, f"{place}[{i}]") for i, x in enumerate(value)]
-    try:
-        return number(value)
-    except ValueError as error:
-        raise ValueError(f"{error} (at {place})" if place else str(error)) from None
-
-
-def _shape(nested: Any, place: str) -> tuple[int, ...]:
-    if not isinstance(nested, list):
-        return ()
-    inner = [_shape(x, f"{place}[{i}]") for i, x in enumerate(nested)]
-    for i, shape in enumerate(inner):
-        if shape != inner[0]:
-            raise ValueError(f"ragged: {place}[{i}] has shape {shape}, {place}[0] has {inner[0]}")
-    return (len(nested), *(inner[0] if inner else ()))
-
-
-def _flatten(nested: Any) -> list[float | int]:
-    if not isinstance(nested, list):
-        return [nested]
-    return [x for part in nested for x in _flatten(part)]
+from conformance.casefiles.convention import Outcome
+from conformance.casefiles.values import Values, array, generator_schema, number
+from conformance.losses import DTYPES, LOSSES, Loss
 
 
 def _text_or_array(value: Any) -> Any:
     return value if value == "error" else array(value)
 
 
-# pydantic resolves references while it builds a schema, so ours are put in as comments and replaced at the end.
-Values = Annotated[Any, BeforeValidator(array), WithJsonSchema({"$comment": "Input"})]
+def _outcome(value: Any) -> Outcome:
+    """The word error, what the value must be, or a mapping of what an answer must show."""
+    if value == "error":
+        return Outcome(error="")
+    if isinstance(value, dict) and "generator" not in value:
+        shown = OutcomeModel.model_validate(value)
+        shape = None if shown.shape is None else tuple(shown.shape)
+        return Outcome(shown.value, shown.dtype, shape, shown.error, tuple(shown.changed))
+    return Outcome(array(value), plain=True)
+
+
 Result = Annotated[Any, BeforeValidator(_text_or_array), WithJsonSchema({"$comment": "Expected"})]
+Shown = Annotated[Any, BeforeValidator(_outcome), WithJsonSchema({"$comment": "Outcome"})]
 
 
 def _encodable(text: str) -> str:
@@ -115,7 +60,20 @@ def _encodable(text: str) -> str:
 Text = Annotated[StrictStr, AfterValidator(_encodable)]
 _Layout = Literal["transposed", "strided", "sliced", "reversed"]
 _LabelDtype = Literal["int8", "uint8", "int16", "int32", "int64"]
+_InputDtype = Literal["bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]
+
+
+class OutcomeModel(BaseModel):
+    """An outcome by what it shows, where the value alone does not tell it."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    value: Values | None = None
+    dtype: StrictStr | None = Field(None, description="Name of the result's dtype.")
+    shape: list[StrictInt] | None = Field(None, description="Shape of the result.")
+    error: StrictStr | None = Field(None, description="Name of the error's type; empty for any.")
+    changed: list[StrictStr] = Field(default_factory=list, description="Inputs that the call overwrites.")
 
 
 class CommonCase(BaseModel):
@@ -132,7 +90,15 @@ class CommonCase(BaseModel):
     golden: StrictStr = Field("", description="Digest of value and gradient; written by `conformance freeze`.")
     steps: dict[str, Any] = Field(default_factory=dict, description="Intermediate values as published, by step name.")
     convention: _Name | None = Field(None, description="A point on which libraries differ on purpose.")
-    outcomes: dict[_Name, Result] = Field(default_factory=dict, description="What each side of the convention gives.")
+    outcomes: dict[_Name, Shown] = Field(default_factory=dict, description="What each side of the convention gives.")
+    topic: Text = Field("", description="The group of a convention in tables.")
+    question: Text = Field("", description="What a convention asks, as a question.")
+    output: Literal["value", "gradient"] = Field("value", description="What a convention is about.")
+    wrt: StrictStr = Field("", description="The input that the gradient of a convention is taken with respect to.")
+    input_dtypes: dict[str, _InputDtype] = Field(
+        default_factory=dict, description="Inputs and options of a convention that do not follow the trial's dtype."
+    )
+    bare: StrictBool = Field(False, description="Pass no option, so that the framework's own defaults hold.")
     dtypes: list[Literal[DTYPES]] = Field(list(DTYPES), min_length=1)  # type: ignore[valid-type]
     grad: StrictBool = Field(True, description="Whether the gradient is tried too.")
     cotangent: Values | None = Field(None, description="Upstream gradient; by default a fixed pattern that is not 1.")
@@ -169,7 +135,7 @@ def _option_type(parameter: Parameter) -> Any:
     if annotation is bool:
         return StrictBool
     if annotation is float:
-        return Annotated[float, BeforeValidator(_scalar), Field(ge=0, le=1)]
+        return Annotated[float, BeforeValidator(_scalar)]
     if get_origin(annotation) is Literal:
         return Literal[get_args(annotation)]
     return Values | None
@@ -191,8 +157,9 @@ def json_schema() -> dict[str, Any]:
             ],
         },
         "Expected": {"anyOf": [{"const": "error"}, {"$ref": "#/$defs/Input"}]},
+        "Outcome": {"anyOf": [{"$ref": "#/$defs/Expected"}, _shown_schema()]},
     }
-    generator = _GENERATOR.json_schema(ref_template="#/$defs/{model}")
+    generator = generator_schema()
     definitions |= generator.pop("$defs")
     definitions["Input"] = {"anyOf": [{"$ref": "#/$defs/Values"}, generator]}
     files = []
@@ -219,6 +186,11 @@ def json_schema() -> dict[str, Any]:
     }
     resolved: dict[str, Any] = json.loads(re.sub(r'"\$comment": "(\w+)"', r'"$ref": "#/$defs/\1"', json.dumps(schema)))
     return resolved
+
+
+def _shown_schema() -> dict[str, Any]:
+    schema = OutcomeModel.model_json_schema()
+    return {key: part for key, part in schema.items() if key != "title"}
 
 
 def json_schema_text() -> str:

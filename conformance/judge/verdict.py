@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.case import Case, Question, half_last_digit
+from conformance.casefiles.case import Question, half_last_digit
+from conformance.casefiles.convention import Convention
 from conformance.judge.compare import Comparison, compare
+from conformance.judge.declared import Declaration
 from conformance.judge.deviations import Entry
+from conformance.judge.observe import NEW, observe, shown
 from conformance.judge.reference import Reference
 from conformance.losses import FORMATS, Array
 from conformance.targets.answer import Answer
@@ -23,7 +26,8 @@ FAILING = ("mismatch", "error", "crash", "timeout")
 class Judgement:
     """The verdict on a trial, why, and the comparison behind it where there was a result to compare.
 
-    `outcome` names the side of a convention that was taken; `printed` says whether the published digits came out.
+    `outcome` names the side of a convention that was taken, `declared` the documented one; `printed` says whether the
+    published digits came out.
     """
 
     verdict: str
@@ -32,39 +36,49 @@ class Judgement:
     outcome: str = ""
     printed: bool | None = None
     entry: Entry | None = None
+    declared: Declaration | None = None
 
 
 def judge(
-    question: Question, answer: Answer, reference: Reference | None, entry: Entry | None, device: str = ""
+    question: Question,
+    answer: Answer,
+    reference: Reference | None,
+    entry: Entry | None,
+    declared: Declaration | None = None,
+    *,
+    device: str = "",
 ) -> Judgement:
     """The verdict on an answer. `reference` is None where no value is expected: an error case or a convention.
 
+    `entry` is the known deviation that applies, `declared` what the framework's documentation says of a convention.
     A result that was computed elsewhere than on `device` is an error, if both are known.
     """
     if device and answer.device and answer.device.partition(":")[0] != device:
         return _excuse(Judgement("error", f"asked for {device}, but computed on {answer.device}"), entry)
-    return _excuse(_judge_both(question, answer, reference), entry)
+    return _excuse(_judge_both(question, answer, reference, declared), entry)
 
 
-def _judge_both(question: Question, answer: Answer, reference: Reference | None) -> Judgement:
+def _judge_both(
+    question: Question, answer: Answer, reference: Reference | None, declared: Declaration | None
+) -> Judgement:
     """The verdict on both results of a question that was put twice: each must be right, and they may differ."""
-    judgement = _judge(question, answer, reference)
+    judgement = _judge(question, answer, reference, declared)
     if answer.array is None or answer.again is None:
         return judgement
-    second = _judge(question, replace(answer, array=answer.again), reference)
+    second = _judge(question, replace(answer, array=answer.again), reference, declared)
     worse = second if judgement.verdict == "pass" else judgement
     note = f"not the same twice: {answer.differing} of {answer.array.size} elements differ in their bits"
     return replace(worse, message=f"{worse.message}; {note}".removeprefix("; "))
 
 
-def _judge(question: Question, answer: Answer, reference: Reference | None) -> Judgement:
+def _judge(question: Question, answer: Answer, reference: Reference | None, declared: Declaration | None) -> Judgement:
     case = question.case
     if answer.status in ("unsupported", "crash", "timeout", "not run"):
         return Judgement(answer.status, "\n".join(filter(None, [answer.message, answer.detail])))
+    if case.convention:
+        return _keeps(case.convention, question.dtype, answer, declared)
     if answer.changed:
         return Judgement("error", f"changed its inputs: {', '.join(answer.changed)}")
-    if case.convention:
-        return _observe(case, question.dtype, answer)
     if case.raises:
         return _refusal(answer)
     if answer.status == "error":
@@ -108,27 +122,17 @@ def _excuse(judgement: Judgement, entry: Entry | None) -> Judgement:
     return replace(judgement, message=f"{judgement.message} ({note})".strip(), entry=entry)
 
 
-def _observe(case: Case, dtype: str, answer: Answer) -> Judgement:
-    """Which side of a convention was taken. One that no name fits is shown as new, and is for a person to look at."""
-    for name, expected in case.outcomes.items():
-        if isinstance(expected, str):
-            if answer.status == "error":
-                return Judgement("pass", f"{case.convention}: {name} ({answer.message})", outcome=name)
-        elif answer.array is not None and _is(answer.array, expected, dtype):
-            return Judgement("pass", f"{case.convention}: {name}", outcome=name)
-    got = answer.message if answer.array is None else np.array2string(answer.array.astype(np.float64), threshold=8)
-    known = ", ".join(case.outcomes)
-    return Judgement("mismatch", f"{case.convention}: {got} is none of the known outcomes ({known})", outcome="new")
-
-
-def _is(got: Array, expected: Array, dtype: str) -> bool:
-    """Whether an outcome is the named one: outcomes lie far apart, so 32 ulp tell them from each other."""
-    if got.shape != expected.shape:
-        return False
-    near = 32 * FORMATS[dtype].ulp(np.where(np.isfinite(expected), expected, 0.0))
-    with np.errstate(invalid="ignore"):
-        same = (got == expected) | (np.abs(got.astype(np.float64) - expected) <= near)
-    return bool(np.all(same | (np.isnan(expected) & np.isnan(got))))
+def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declaration | None) -> Judgement:
+    """An observed convention passes unless no name fits what was seen, or the documentation says otherwise."""
+    outcome = observe(convention, dtype, answer)
+    if outcome == NEW:
+        message = f"{shown(answer)} is none of the known outcomes ({', '.join(convention.outcomes)})"
+    elif declared is not None and outcome != declared.outcome:
+        message = f"{outcome}, where the documentation says {declared.outcome}: {declared.says} ({declared.link})"
+    else:
+        note = f" ({answer.message})" if answer.status == "error" else ""
+        return Judgement("pass", f"{convention.name}: {outcome}{note}", outcome=outcome, declared=declared)
+    return Judgement("mismatch", f"{convention.name}: {message}", outcome=outcome, declared=declared)
 
 
 def _prints(question: Question, got: Array) -> bool | None:

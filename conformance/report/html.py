@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conformance.errors import ResultError
 from conformance.report import summary
+from conformance.report.conventions import catalogue
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
@@ -66,7 +67,7 @@ def render(results: Results) -> str:
             anchors=anchors,
             strips=_strips(trials),
             axis=_AXIS,
-            conventions=summary.conventions(trials),
+            conventions=catalogue(results),
             data=_compact(results, anchors),
         )
     )

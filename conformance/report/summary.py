@@ -88,18 +88,3 @@ def verdict_counts(trials: list[Trial]) -> dict[str, int]:
     """How many trials ended how, pass first and then the worst first; verdicts that nobody got are left out."""
     counts: Counter[str] = Counter(trial.verdict for trial in trials)
     return {verdict: counts[verdict] for verdict in ("pass", *_BADNESS[:-1]) if counts[verdict]}
-
-
-def conventions(trials: list[Trial]) -> dict[tuple[str, str, str], dict[str, dict[str, list[str]]]]:
-    """What was observed of each convention, loss and output, by target: the dtypes that had each outcome.
-
-    A trial without an outcome is there under its verdict, as nothing was observed.
-    """
-    table: dict[tuple[str, str, str], dict[str, dict[str, list[str]]]] = {}
-    for trial in trials:
-        if trial.convention:
-            cells = table.setdefault((trial.convention, trial.loss, trial.output), {})
-            dtypes = cells.setdefault(trial.target, {}).setdefault(trial.outcome or trial.verdict, [])
-            if trial.dtype not in dtypes:
-                dtypes.append(trial.dtype)
-    return dict(sorted(table.items()))

@@ -79,7 +79,7 @@ def read_results(path: Path) -> Results:
         raise ResultError(f"cannot read results from {path}: {error}") from error
     if lines == [b""]:
         raise ResultError(f"{path} is empty: no run got as far as its header")
-    return _collect(path, _parse(path, lines))
+    return collect(path, _parse(path, lines))
 
 
 def _parse(path: Path, lines: list[bytes]) -> Iterable[Line]:
@@ -94,7 +94,8 @@ def _parse(path: Path, lines: list[bytes]) -> Iterable[Line]:
             raise ResultError(f"{path}:{number}: not a line of a result file: {where}: {first['msg']}") from error
 
 
-def _collect(path: Path, lines: Iterable[Line]) -> Results:
+def collect(path: Path, lines: Iterable[Line]) -> Results:
+    """The lines of a run together. `path`, where they are from, is for messages."""
     results: Results | None = None
     for line in lines:
         if isinstance(line, Header):

@@ -19,6 +19,27 @@ class Record(BaseModel):
     model_config = ConfigDict(ser_json_inf_nan="strings", extra="ignore")
 
 
+class ConventionInfo(Record):
+    """What a convention asks, and the possible outcomes by name, as texts."""
+
+    name: str
+    topic: str = ""
+    question: str = ""
+    asked: str = ""
+    output: Literal["value", "gradient"] = "value"
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+    outcomes: dict[str, str] = Field(default_factory=dict)
+
+
+class Declared(Record):
+    """What the documentation of a framework says of a convention, in our own words."""
+
+    outcome: str
+    says: str = ""
+    link: str = ""
+
+
 class CaseInfo(Record):
     """What a report says of a case."""
 
@@ -28,6 +49,7 @@ class CaseInfo(Record):
     source: str = ""
     tags: list[str] = Field(default_factory=list)
     where: str = ""
+    convention: ConventionInfo | None = None
 
 
 class Header(Record):
@@ -77,6 +99,7 @@ class Trial(Record):
     printed: bool | None = None
     convention: str | None = None
     outcome: str = ""
+    declared: Declared | None = None
     elements: int = 0
     wrong: int = 0
     flushed: int = 0

@@ -39,7 +39,8 @@ def request(question: Question) -> dict[str, Any]:
     arrays = {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)}
     return {
         "loss": case.loss.name,
-        "wrt": case.loss.wrt,
+        "bare": bool(case.convention and case.convention.bare),
+        "wrt": case.wrt,
         "inputs": {name: pack(x) for name, x in question.inputs.items()},
         "layout": dict(case.layout),
         "options": scalars,

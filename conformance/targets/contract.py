@@ -11,7 +11,8 @@
 
 Optional class attributes: `requires` (import names that must be installed), `devices` and `modes` (what a target may
 name, the default first). Methods are named as the losses; their options are keyword-only. What the signature lacks is
-unsupported. A `Literal` annotation narrows the values of an option.
+unsupported. A `Literal` annotation narrows the values of an option. An optional method `bare(loss)` returns the
+framework's own function for a loss, or None; conventions about default values call it with the inputs alone.
 """
 
 from __future__ import annotations
@@ -98,6 +99,15 @@ def bind(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping[str,
         elif (name, value) != ("reduction", "none"):  # a method without reductions returns what "none" asks for
             raise Unsupported(f"{loss} has no option {name}")
     return BoundLoss(method, loss, inputs, passed)
+
+
+def bind_bare(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping[str, Any]) -> BoundLoss:
+    """The framework's own function for `loss`, to be called with the inputs alone. Raises `Unsupported` without one."""
+    assert not options, "a bare call passes no option"
+    function = adapter.bare(loss) if hasattr(adapter, "bare") else None
+    if function is None:
+        raise Unsupported(f"no bare call of {loss}")
+    return BoundLoss(function, loss, inputs, {})
 
 
 def keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -24,8 +24,8 @@ from conformance.targets.worker import describe, load_class
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter class by name and `location` (`module:Class` or `file.py:Class`). `deviations` is the list that
-    lies beside it, if there is one."""
+    """An adapter class by name and `location` (`module:Class` or `file.py:Class`). `deviations` and `declared` are the
+    lists that lie beside it, if there are any: known deviations, and conventions that the framework documents."""
 
     name: str
     location: str
@@ -34,6 +34,7 @@ class Adapter:
     modes: tuple[str, ...] = ()
     accuracy: Accuracy = ()
     deviations: Path | None = None
+    declared: Path | None = None
 
     def missing(self) -> list[str]:
         """Packages that it requires and that are not installed here."""
@@ -115,7 +116,7 @@ def _inspect(location: str) -> Adapter:
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise TargetError(f"adapter {location} does not keep the adapter contract:\n{listed}")
     source = Path(inspect.getfile(cls))
-    beside = source.with_suffix(".deviations.yaml")
+    deviations, declared = (source.with_suffix(suffix) for suffix in (".deviations.yaml", ".conventions.yaml"))
     return Adapter(
         cls.name,
         location,
@@ -123,7 +124,8 @@ def _inspect(location: str) -> Adapter:
         tuple(getattr(cls, "devices", ())),
         tuple(getattr(cls, "modes", ())),
         tuple(sorted(getattr(cls, "accuracy", {}).items())),
-        beside if beside.is_file() else None,
+        deviations if deviations.is_file() else None,
+        declared if declared.is_file() else None,
     )
 
 
@@ -151,6 +153,8 @@ def contract_faults(cls: Any) -> list[str]:
         faults += _signature_faults(cls, loss)
     if hasattr(cls, "gradient") and not _accepts(cls.gradient, 4):
         faults.append("`gradient` must take (loss, inputs, wrt, cotangent)")
+    if hasattr(cls, "bare") and not _accepts(cls.bare, 1):
+        faults.append("`bare` must take (loss)")
     return faults
 
 

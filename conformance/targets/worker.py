@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind
+from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
 from conformance.targets.wire import pack, unpack
 
 _TOGETHER = 0.02
@@ -144,13 +144,15 @@ def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, An
     arrays = {name: unpack(x, layout.get(name)) for name, x in request["inputs"].items()}
     options = dict(request["options"])
     array_options = {name: unpack(x) for name, x in request["array_options"].items()}
-    bind(adapter, request["loss"], tuple(arrays), {**options, **array_options})  # before anything is converted
+    wanted = request["loss"], tuple(arrays)
+    find = bind_bare if request["bare"] else bind
+    find(adapter, *wanted, {**options, **array_options})  # before anything is converted
 
     inputs = {name: adapter.to_native(x) for name, x in arrays.items()}
     native_options = {name: adapter.to_native(x) for name, x in array_options.items()}
     handed_over = {**inputs, **native_options}
     before = {name: _snapshot(adapter, x) for name, x in handed_over.items()}
-    loss = bind(adapter, request["loss"], tuple(inputs), {**options, **native_options})
+    loss = find(adapter, *wanted, {**options, **native_options})
     array, device = _call(adapter, loss, inputs, request)
     reply: dict[str, Any] = {"status": "ok", "device": device}
     if twice:

@@ -1,0 +1,93 @@
+"""What the lists beside adapters share: entries that name trials or cases by glob and hold under conditions."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from conformance.errors import Problem
+
+_CONDITIONS = ("platform", "device", "mode")
+
+
+class Listed(BaseModel):
+    """One entry of a list; `where`, the file and line it stands at, is no key of the list."""
+
+    model_config = ConfigDict(extra="forbid")
+    when: dict[str, str] = Field(default_factory=dict)
+    where: str = ""
+
+    @field_validator("when")
+    @classmethod
+    def _known_conditions(cls, when: dict[str, str]) -> dict[str, str]:
+        for name, value in when.items():
+            if name not in _CONDITIONS:
+                try:
+                    SpecifierSet(value)
+                except InvalidSpecifier:
+                    raise ValueError(f"{value!r} is no version range for {name}, such as '>=2.1,<3'") from None
+        return when
+
+    def holds(self, facts: Mapping[str, str]) -> bool:
+        """Whether all conditions of the entry hold in an environment with these `facts`."""
+        return all(_holds(name, value, facts) for name, value in self.when.items())
+
+
+def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
+    if name == "platform":
+        return sys.platform == value
+    if name in _CONDITIONS:
+        return facts.get(name) == value
+    try:
+        return name in facts and SpecifierSet(value).contains(Version(facts[name]), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def any_of(globs: Sequence[str]) -> re.Pattern[str]:
+    """A pattern that matches what any of the globs does; `*` and `?` are the only special characters."""
+    return re.compile("|".join(re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".") for glob in globs))
+
+
+Entry = TypeVar("Entry", bound=Listed)
+
+
+def load_lists(paths: Iterable[Path], key: str, model: type[Entry], problems: list[Problem]) -> list[Entry]:
+    """The entries under `key` of all files; whatever is wrong in any of them goes into `problems`."""
+    return [entry for path in paths for entry in _load_list(path, key, model, problems)]
+
+
+def _load_list(path: Path, key: str, model: type[Entry], problems: list[Problem]) -> list[Entry]:
+    try:
+        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
+        problems.append(Problem(str(path), None, "", f"cannot be read: {' '.join(str(error).split())}"))
+        return []
+    listed = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(listed, list) or set(document) != {key}:
+        problems.append(Problem(str(path), 1, "", f"a list of {key} is a mapping with the one key {key}"))
+        return []
+    marks: Any = listed
+    entries = []
+    for i, item in enumerate(listed):
+        line = marks.lc.item(i)[0] + 1
+        if isinstance(item, dict) and "where" in item:
+            problems.append(Problem(str(path), line, f"{key}.{i}.where", "Extra inputs are not permitted"))
+            continue
+        try:
+            given: dict[str, Any] = dict(item) if isinstance(item, dict) else item
+            entries.append(model.model_validate(given).model_copy(update={"where": f"{path}:{line}"}))
+        except ValidationError as error:
+            for detail in error.errors():
+                inside = ".".join(str(part) for part in (key, i, *detail["loc"]))
+                problems.append(Problem(str(path), line, inside, detail["msg"].removeprefix("Value error, ")))
+    return entries
