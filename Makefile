@@ -52,9 +52,10 @@ golden: $(READY)
 conventions: $(READY)
 	$(BIN)/conformance conventions --format markdown > docs/conventions.md
 
-## schema: write the JSON Schema of case files anew
+## schema: write the JSON Schemas of case files and of lists of deviations anew
 schema: $(READY)
-	$(BIN)/conformance list schema > docs/case.schema.json
+	$(BIN)/conformance list schema cases > docs/case.schema.json
+	$(BIN)/conformance list schema deviations > docs/deviations.schema.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

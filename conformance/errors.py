@@ -7,6 +7,7 @@ ConformanceError
 ├── SettingsError    the table [tool.conformance] of a pyproject.toml cannot be used
 ├── DeclarationError a list of declared conventions cannot be read, or does not fit the cases
 ├── ResultError      a result file cannot be read or written
+├── ResultsError     result files that do not belong together
 └── UsageError       anything else on the command line that has no meaning
 """
 
@@ -66,6 +67,10 @@ class TargetError(ConformanceError):
 
 class ResultError(ConformanceError):
     """A result file cannot be read or written."""
+
+
+class ResultsError(ProblemsError):
+    """Result files that do not belong together; lists everything in which they differ."""
 
 
 class UsageError(ConformanceError):

@@ -14,11 +14,12 @@ import pytest
 
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
-from conformance.plan import Plan, interpreters, make_plan
+from conformance.plan import Plan, plan_of
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Footer, Trial
-from conformance.run import exit_status, header, judge_trial
+from conformance.results.records import Environment, Footer, Options, Trial
+from conformance.results.status import exit_status
+from conformance.run import header, judge_trial
 from conformance.targets.answer import Answer
 from conformance.targets.conversation import answers
 from conformance.targets.names import Target
@@ -27,16 +28,8 @@ from conformance.targets.stream import Answered
 
 
 def plan_from(options: dict[str, Any]) -> Plan:
-    return make_plan(
-        options["target"],
-        case_paths=[Path(path) for path in options["cases"]],
-        adapter_files=options["adapter"],
-        select=options["select"],
-        dtypes=options["dtype"],
-        deviation_paths=[Path(path) for path in options["deviations"]],
-        pythons=interpreters(options["python"]),
-        slow=options["slow"],
-    )
+    """The plan of a session, whose options are named as those of `conformance run`."""
+    return plan_of(Options(**{name if name != "target" else "targets": value for name, value in options.items()}))
 
 
 class Conversation:
@@ -94,10 +87,6 @@ class Item:
     @property
     def id(self) -> str:
         return self.question.trial_id(str(self.target))
-
-    @property
-    def group(self) -> str:
-        return str(self.target)
 
     def check(self) -> None:
         """Run the trial: pass, skip what is unsupported, xfail what is known, fail with the figures otherwise."""
@@ -161,6 +150,7 @@ class Recorder:
                 judged=self._counts.total(),
                 counts=dict(self._counts),
                 stale=stale,
+                overdue=self._plan.overdue(),
                 seconds=round(time.perf_counter() - self._start, 3),
                 exit_status=ours or min(status, 1),
             )

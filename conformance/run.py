@@ -15,17 +15,17 @@ import numpy as np
 from conformance import __version__
 from conformance.cache import processor
 from conformance.judge.reference import Reference
-from conformance.judge.verdict import FAILING, Judgement, judge
+from conformance.judge.verdict import Judgement, judge
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.describe import case_info, shown
+from conformance.results.file import Results
 from conformance.results.records import Declared, Environment, Footer, Header, Line, Trial
+from conformance.results.status import exit_status
+from conformance.resume import check_environment
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
 from conformance.targets.stream import Answered, Started, stream, stream_here
-
-MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
-"""Exit statuses beside 0."""
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -43,6 +43,8 @@ def header(plan: Plan, command: list[str]) -> Header:
             "processor": processor(),
             "cores": str(os.cpu_count()),
         },
+        options=plan.options,
+        files=plan.files,
         unavailable=plan.unavailable,
         slow_left_out=plan.slow_left_out,
         cases=infos,
@@ -57,20 +59,27 @@ def run(
     jobs: int = 2,
     limits: Limits | None = None,
     in_process: bool = False,
+    before: Results | None = None,
 ) -> Footer:
     """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned.
 
     At most `jobs` targets run side by side, each in a process within its `limits`; `in_process` runs them one after
-    the other in this one, for a debugger.
+    the other in this one, for a debugger. With the results of `before`, a run of the same plan that was cut off, only
+    what it left is tried. Raises `ResultError` when a target is not what it was then.
     """
     limits = limits or Limits()
     start = time.perf_counter()
-    write(header(plan, command))
-    references = References(plan.uses(), plan.cache)
+    judged = before.judged if before else {}
+    environments = before.environments if before else {}
+    if before is None:
+        write(header(plan, command))
+    left = plan.without(judged) if judged else plan
+    references = References(left.uses(), plan.cache)
     facts: dict[Target, dict[str, str]] = {}
-    counts: Counter[str] = Counter()
-    for event in stream_here(plan.chosen, limits) if in_process else stream(plan.chosen, jobs, limits):
+    counts: Counter[str] = Counter(trial.verdict for trial in judged.values())
+    for event in stream_here(left.chosen, limits) if in_process else stream(left.chosen, jobs, limits):
         if isinstance(event, Started):
+            check_environment(str(event.target), event.facts, environments)
             facts[event.target] = event.facts
             write(Environment(target=str(event.target), facts=event.facts))
             continue
@@ -83,20 +92,12 @@ def run(
         judged=counts.total(),
         counts=dict(counts),
         stale=stale,
-        seconds=round(time.perf_counter() - start, 3),
+        overdue=plan.overdue(),
+        seconds=round(time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0), 3),
         exit_status=exit_status(plan.planned, counts, stale),
     )
     write(footer)
     return footer
-
-
-def exit_status(planned: int, counts: Counter[str], stale: list[str]) -> int:
-    """0, or why not: a failure, or a list that no longer fits, before a run that is incomplete."""
-    if any(counts[verdict] for verdict in (*FAILING, "fixed")) or stale:
-        return MISMATCH
-    if planned == 0 or counts["not run"] or counts.total() < planned:
-        return INCOMPLETE
-    return 0
 
 
 def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:

@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from conformance.errors import Problem, SettingsError
+from conformance.results.records import Options
 
 TABLE = "tool.conformance"
 _PATHS = ("cases", "deviations")
@@ -48,6 +49,12 @@ class Settings(BaseModel):
     def replaced(self, **given: Any) -> Settings:
         """With the options that were given; those that are None or empty were not."""
         return self.model_copy(update={name: x for name, x in given.items() if x not in (None, [], (), {})})
+
+    def options(self, shard: str) -> Options:
+        """What is to be tried, of which `shard` is always said by the command line."""
+        texts = [f"{name}={path}" for name, path in self.python.items()]
+        same = {name: getattr(self, name) for name in Options.model_fields if name in Settings.model_fields}
+        return Options(**{**same, "python": texts}, shard=shard)
 
 
 def find_settings(folder: Path) -> Settings:

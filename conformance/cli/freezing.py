@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from conformance.casefiles.load import builtin_files, find_files
 from conformance.cli.app import app
-from conformance.run import MISMATCH
+from conformance.results.status import MISMATCH
 
 
 @app.command(name="freeze")

@@ -113,7 +113,9 @@ def _excuse(judgement: Judgement, entry: Entry | None) -> Judgement:
         return replace(judgement, verdict="fixed", message=f"passes, but is listed at {entry.where}", entry=entry)
     comparison = judgement.comparison
     ratio = comparison.ratio if comparison and comparison.ratio is not None else float("inf")
-    if judgement.verdict != entry.outcome:
+    if entry.unwritten:
+        note = f"listed at {entry.where}, where the reason is still to be written"
+    elif judgement.verdict != entry.outcome:
         note = f"listed at {entry.where} as {entry.outcome}"
     elif entry.at_most is not None and ratio > entry.at_most:
         note = f"error over bound is {ratio:.3g}, above the {entry.at_most:g} listed at {entry.where}"
