@@ -15,12 +15,16 @@ import pytest
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
 from conformance.plan import Plan, plan_of
+from conformance.references import References
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Options, Trial
 from conformance.results.status import exit_status
-from conformance.run import Answered, References, header, judge_trial
+from conformance.run import header, judge_trial
+from conformance.targets.answer import Answer
+from conformance.targets.conversation import answers
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered
 
 
 def plan_from(options: dict[str, Any]) -> Plan:
@@ -34,11 +38,11 @@ class Conversation:
     def __init__(self, target: Target, timeout: float) -> None:
         self.facts: dict[str, str] = {}
         self._next: Question | None = None
-        self._answers = answers(target, self._questions(), timeout, self.facts.update, window=1)
+        self._answers = answers(target, self._questions(), Limits(timeout), self.facts.update, window=1)
 
     def ask(self, question: Question) -> Answer:
         self._next = question
-        return next(self._answers)[1]
+        return next(self._answers)[0][1]
 
     def close(self) -> None:
         self._answers.close()  # type: ignore[attr-defined]
@@ -53,7 +57,7 @@ class Session:
 
     def __init__(self, options: dict[str, Any], timeout: float) -> None:
         self.plan = plan_from(options)
-        self.references = References(Counter(q.key for asked in self.plan.chosen.values() for q in asked))
+        self.references = References(self.plan.uses(), self.plan.cache)
         self._timeout = timeout
         self._conversations: dict[Target, Conversation] = {}
 
@@ -68,6 +72,7 @@ class Session:
     def close(self) -> None:
         for conversation in self._conversations.values():
             conversation.close()
+        self.plan.cache.save()
 
 
 @dataclass(eq=False)

@@ -18,8 +18,9 @@ from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.judge.reference import Reference, reference
 from conformance.losses import DTYPES, Array
+from conformance.targets.answer import request
 from conformance.targets.names import Target, find_adapters, parse_target
-from conformance.targets.process import _BOOTSTRAP, START_SECONDS, request
+from conformance.targets.process import _BOOTSTRAP, START_SECONDS
 
 LARGEST = 4096
 """The most numbers that a script states; a generated input that is all the same number is not counted."""

@@ -16,7 +16,7 @@ from conformance.judge.reference import reference
 from conformance.judge.verdict import judge
 from conformance.losses import LOSSES
 from conformance.plan import SLOW
-from conformance.targets.process import Answer, request
+from conformance.targets.answer import Answer, request
 from conformance.targets.wire import unpack
 from conformance.targets.worker import answer
 

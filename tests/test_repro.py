@@ -20,8 +20,9 @@ from conformance.errors import UsageError
 from conformance.losses import FORMATS, LOSSES
 from conformance.repro import Recorder, named, reproduce
 from conformance.targets.contract import keyword_options
+from conformance.targets.conversation import answers
 from conformance.targets.names import find_adapters, parse_target
-from conformance.targets.process import answers
+from conformance.targets.process import Limits
 from conformance.targets.record import widened
 from conformance.targets.worker import load_class
 
@@ -75,7 +76,8 @@ def test_a_script_prints_what_the_adapter_gives(name):
     if adapter.missing():
         pytest.skip(f"{name} is not installed")
     target = parse_target(name, {name: adapter})
-    given = {q: a for q, a in answers(target, chosen(), 60.0, lambda facts: None) if a.status != "unsupported"}
+    came = (pair for pairs in answers(target, chosen(), Limits(), lambda facts: None) for pair in pairs)
+    given = {question: answer for question, answer in came if answer.status != "unsupported"}
     with Recorder(target) as recorder:
         scripts = [reproduce(question, recorder) for question in given]
     done = subprocess.run(

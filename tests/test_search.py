@@ -25,7 +25,7 @@ from conformance.search.laws import LAWS
 from conformance.search.session import nearer
 from conformance.search.settled import flushed, open_point, settled_by
 from conformance.search.strategies import entries
-from conformance.targets.process import Answer
+from conformance.targets.answer import Answer
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
 

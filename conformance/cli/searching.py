@@ -65,8 +65,8 @@ def search_command(
         Seconds that one answer may take.
     """
     try:
-        from conformance.report.searching import Watching, print_outcomes  # noqa: PLC0415
-        from conformance.search.campaign import Budget, search  # noqa: PLC0415 - needs hypothesis
+        from conformance.report.searching import Watching, print_outcomes
+        from conformance.search.campaign import Budget, search
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise

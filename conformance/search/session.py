@@ -12,8 +12,10 @@ from conformance.judge.reference import Reference, reference
 from conformance.judge.verdict import Judgement, judge
 from conformance.losses import LOSSES
 from conformance.search.settled import flushed, may_be_refused, open_point, overflows_on_the_way, settled_by
+from conformance.targets.answer import Answer
+from conformance.targets.conversation import answers
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
+from conformance.targets.process import Limits
 
 
 def settled_reference(question: Question) -> Reference | None:
@@ -49,7 +51,7 @@ class Session:
         self.target = target
         self.facts: dict[str, str] = {}
         self._next: Question | None = None
-        self._answers = answers(target, self._questions(), seconds, self._started, window=1)
+        self._answers = answers(target, self._questions(), Limits(seconds), self._started, window=1)
         logits = {"logits": np.zeros(1)}
         self.ask(ask(Case("start", LOSSES["sigmoid"], logits, {}), "float32", "value"))
 
@@ -63,7 +65,7 @@ class Session:
     def ask(self, question: Question) -> Answer:
         """The answer to a question. Raises `Lost` when there is nobody any more to answer it."""
         self._next = question
-        _, answer = next(self._answers)
+        ((_, answer),) = next(answered for answered in self._answers if answered)
         if answer.status == "not run":
             raise Lost(answer.message)
         return answer
