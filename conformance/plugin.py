@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conformance.pytest_session import Item, Recorder, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 _LIST_OPTIONS = {
     "target": "what to try, as ADAPTER[:DEVICE[:MODE]]; by default every installed framework on the CPU",
     "cases": "case file or folder to use instead of the shipped cases",
@@ -82,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Hang the record of a trial on its report, which also crosses from an xdist worker to the controller."""
     report = (yield).get_result()
-    trial: Item | None = getattr(item, "callspec", None) and item.callspec.params.get("conformance_trial")  # type: ignore[attr-defined]
+    trial = _trial(item)
     if report.when == "call" and trial is not None and trial.record is not None:
         report.conformance = trial.lines()
 
@@ -103,9 +104,20 @@ class _Controller:
             from conformance.pytest_session import Recorder  # noqa: PLC0415
 
             try:
-                self._recorder = Recorder(_options(self._config), Path(path))
+                self._recorder = Recorder(_plan(self._config), Path(path))
             except ConformanceError as error:
                 raise pytest.UsageError(f"conformance: {error}") from error
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._recorder is not None:
+            self._recorder.start(sum(_trial(item) is not None for item in session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        if self._recorder is not None:
+            from conformance.scheduling import target_of  # noqa: PLC0415
+
+            self._recorder.start(sum(target_of(nodeid) is not None for nodeid in ids))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "conformance"):
@@ -116,9 +128,7 @@ class _Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._trials:
-            from conformance.pytest_session import plan_from  # noqa: PLC0415
-
-            self._plan = plan_from(_options(self._config))
+            self._plan = _plan(self._config)
             if self._plan.stale_entries() and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._recorder is not None:
@@ -141,9 +151,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         ours.close()
 
 
-def _options(config: pytest.Config) -> dict[str, Any]:
-    lists: dict[str, Any] = {name: list(config.getoption(f"--conformance-{name}")) for name in _LIST_OPTIONS}
-    return {**lists, **{name: config.getoption(f"--conformance-{name}") for name in ("shard", "slow")}}
+def _trial(item: pytest.Item) -> Item | None:
+    """What a test item tries, when it is one of ours."""
+    callspec = getattr(item, "callspec", None)
+    return callspec and callspec.params.get("conformance_trial")
+
+
+def _plan(config: pytest.Config) -> Plan:
+    """The plan of the session, made once in each process."""
+    from conformance.pytest_session import plan_from  # noqa: PLC0415 - inert until a conformance test is collected
+
+    if _PLAN not in config.stash:
+        names = (*_LIST_OPTIONS, "shard", "slow")
+        config.stash[_PLAN] = plan_from({name: config.getoption(f"--conformance-{name}") for name in names})
+    return config.stash[_PLAN]
 
 
 def _session(config: pytest.Config) -> Session:
@@ -152,7 +173,7 @@ def _session(config: pytest.Config) -> Session:
 
     if _SESSION not in config.stash:
         try:
-            config.stash[_SESSION] = Session(_options(config), config.getoption("--conformance-timeout"))
+            config.stash[_SESSION] = Session(_plan(config), config.getoption("--conformance-timeout"))
         except ConformanceError as error:
             raise pytest.Collector.CollectError(f"conformance: {error}") from error
     return config.stash[_SESSION]

@@ -51,8 +51,8 @@ class Conversation:
 class Session:
     """The trials of a pytest session and the targets they run on."""
 
-    def __init__(self, options: dict[str, Any], timeout: float) -> None:
-        self.plan = plan_from(options)
+    def __init__(self, plan: Plan, timeout: float) -> None:
+        self.plan = plan
         self.references = References(Counter(q.key for asked in self.plan.chosen.values() for q in asked))
         self._timeout = timeout
         self._conversations: dict[Target, Conversation] = {}
@@ -118,13 +118,22 @@ def _failure(trial: Trial) -> str:
 class Recorder:
     """Writes the result file of a pytest session, in the one process that sees all reports."""
 
-    def __init__(self, options: dict[str, Any], path: Path) -> None:
-        self._plan = plan_from(options)
+    def __init__(self, plan: Plan, path: Path) -> None:
+        self._plan = plan
+        self._planned: int | None = None
         self._start = time.perf_counter()
         self._seen: set[str] = set()
-        self._counts: Counter[str] = Counter()
+        self._verdicts: dict[str, str] = {}
         self._writer = Writer(path)
-        self._writer.write(header(self._plan, ["pytest", *sys.argv[1:]]))
+
+    def start(self, selected: int) -> None:
+        """Write the header of a session in which so many trials are selected. pytest may narrow the plan, as by -k;
+        what was asked for can then not be said in options, so that no run can go on with it."""
+        if self._planned is None:
+            self._planned = selected
+            options = self._plan.options if selected == self._plan.planned else None
+            first = header(self._plan, ["pytest", *sys.argv[1:]])
+            self._writer.write(first.model_copy(update={"planned": selected, "options": options}))
 
     def write(self, lines: list[str]) -> None:
         for text in lines:
@@ -134,16 +143,18 @@ class Recorder:
                     continue
                 self._seen.add(line.target)
             elif isinstance(line, Trial):
-                self._counts[line.verdict] += 1
+                self._verdicts[line.id] = line.verdict
             self._writer.write(line)
 
     def close(self, status: int) -> None:
+        self.start(0)
+        counts = Counter(self._verdicts.values())
         stale = [f"{e.where}: {', '.join(e.trials)}" for e in self._plan.stale_entries()]
-        ours = exit_status(self._plan.planned, self._counts, stale)
+        ours = exit_status(self._planned or 0, counts, stale)
         self._writer.write(
             Footer(
-                judged=self._counts.total(),
-                counts=dict(self._counts),
+                judged=counts.total(),
+                counts=dict(counts),
                 stale=stale,
                 overdue=self._plan.overdue(),
                 seconds=round(time.perf_counter() - self._start, 3),
