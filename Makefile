@@ -35,9 +35,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-## bench: overhead of the suite over the bare framework calls
+## bench: overhead of the suite over the bare framework calls, and judged trials per second
 bench: $(READY)
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/throughput.py
 
 ## mutants: the golden cases against deliberately wrong implementations
 mutants: $(READY)

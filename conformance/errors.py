@@ -4,6 +4,7 @@ ConformanceError
 ├── CaseError        a case file cannot be read or says something impossible; lists every problem of every file
 ├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
 ├── DeviationError   a list of known deviations cannot be read
+├── SettingsError    the table [tool.conformance] of a pyproject.toml cannot be used
 ├── DeclarationError a list of declared conventions cannot be read, or does not fit the cases
 ├── ResultError      a result file cannot be read or written
 ├── ResultsError     result files that do not belong together
@@ -50,6 +51,10 @@ class CaseError(ProblemsError):
 
 class DeviationError(ProblemsError):
     """A list of known deviations cannot be read."""
+
+
+class SettingsError(ProblemsError):
+    """The table [tool.conformance] of a pyproject.toml cannot be used."""
 
 
 class DeclarationError(ProblemsError):

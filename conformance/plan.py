@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
@@ -16,6 +19,7 @@ from conformance.globs import any_glob
 from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
+from conformance.references import Key
 from conformance.results.records import Options
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
@@ -39,14 +43,23 @@ class Plan:
     unavailable: dict[str, str]
     deviations: Deviations
     declarations: Declarations
-    everything: list[Question]
+    cache: Cache
     options: Options
     files: dict[str, str]
     slow_left_out: int = 0
 
+    @cached_property
+    def everything(self) -> list[Question]:
+        """Every question that the cases allow, whatever was chosen."""
+        return questions(self.cases)
+
     @property
     def planned(self) -> int:
         return sum(len(asked) for asked in self.chosen.values())
+
+    def uses(self) -> Counter[Key]:
+        """How often each question is asked, over all targets."""
+        return Counter(question.key for asked in self.chosen.values() for question in asked)
 
     def without(self, judged: Container[str]) -> Plan:
         """The plan without the trials that are judged already, by id."""
@@ -85,8 +98,10 @@ def make_plan(
     pythons: Sequence[str] = (),
     shard: str = "",
     slow: bool = False,
+    cached: bool = True,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
+    `cached` allows parsed cases and references of earlier runs.
 
     The lists shipped beside the adapters speak of the shipped cases, so they apply only when those are run.
     """
@@ -95,8 +110,9 @@ def make_plan(
         raise UsageError(f"unknown dtype {', '.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     adapters = find_adapters(adapter_files)
     files = find_files(case_paths) if case_paths else builtin_files()
-    cases = load_cases(files)
-    named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
+    cache = user_cache() if cached else Cache()
+    cases = load_cases(files, cache)
+    named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(interpreters(pythons), adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
@@ -129,14 +145,14 @@ def make_plan(
         unavailable,
         Deviations(entries),
         declarations,
-        questions(cases),
+        cache,
         options,
         in_use,
         len(cases) - len(tried),
     )
 
 
-def plan_of(options: Options) -> Plan:
+def plan_of(options: Options, *, cached: bool = True) -> Plan:
     """The plan that a run's options ask for."""
     return make_plan(
         options.targets,
@@ -148,6 +164,7 @@ def plan_of(options: Options) -> Plan:
         pythons=options.python,
         shard=options.shard,
         slow=options.slow,
+        cached=cached,
     )
 
 
@@ -165,7 +182,7 @@ def shard_of(case: str, count: int) -> int:
 
 
 def _choose_targets(
-    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: dict[str, str]
+    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: Mapping[str, str]
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets of the run, and why some were left out. What is named must be there; the default takes what is."""
     if names:
@@ -184,17 +201,21 @@ def _choose_targets(
     return targets, unavailable
 
 
-def _interpreters(pythons: Sequence[str], adapters: dict[str, Adapter]) -> dict[str, str]:
-    """`NAME=PATH` options as a mapping from adapter to interpreter."""
-    chosen = {}
-    for text in pythons:
-        name, equals, path = text.partition("=")
-        if not equals or name not in adapters:
-            raise UsageError(f"--python {text}: write ADAPTER=PATH, with ADAPTER one of {', '.join(sorted(adapters))}")
+def interpreters(options: Sequence[str]) -> dict[str, str]:
+    """`ADAPTER=PATH` options as a mapping from adapter to interpreter."""
+    for text in options:
+        if "=" not in text:
+            raise UsageError(f"--python {text}: write ADAPTER=PATH")
+    return dict(text.split("=", 1) for text in options)
+
+
+def _checked(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
+    for name, path in pythons.items():
+        if name not in adapters:
+            raise UsageError(f"--python {name}={path}: the adapters are {', '.join(sorted(adapters))}")
         if not Path(path).is_file():
-            raise UsageError(f"--python {text}: no such interpreter {path}")
-        chosen[name] = path
-    return chosen
+            raise UsageError(f"--python {name}={path}: no such interpreter {path}")
+    return pythons
 
 
 def _selected(question: Question, target: str, pattern: re.Pattern[str]) -> bool:

@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from conformance.plan import Plan
     from conformance.pytest_session import Item, Recorder, Session
+    from conformance.settings import Settings
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _PLAN: pytest.StashKey[Plan] = pytest.StashKey()
@@ -26,23 +27,47 @@ _LIST_OPTIONS = {
     "deviations": "a list of known deviations of your own",
     "python": "the interpreter of an adapter's framework, as ADAPTER=PATH",
 }
+_FLAGS = {
+    "slow": "try the cases tagged slow too",
+    "twice": "put every question twice and report results whose bits differ; by default on every device but the CPU",
+    "no-twice": "put every question once",
+    "no-cache": "keep no parsed cases and references between sessions, and use none",
+    "in-process": "run the frameworks in the process of pytest, for a debugger: a crash ends everything",
+    "update-deviations": "afterwards bring the lists of deviations up to date, as `conformance run` does; needs "
+    "--conformance-results",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "conformance of cross-entropy losses")
     for name, meaning in _LIST_OPTIONS.items():
         group.addoption(f"--conformance-{name}", action="append", default=[], help=f"{meaning}; repeatable")
+    for name, meaning in _FLAGS.items():
+        dest = f"conformance_{name.removeprefix('no-').replace('-', '_')}"
+        action = "store_false" if name.startswith("no-") else "store_true"
+        group.addoption(f"--conformance-{name}", action=action, default=None, dest=dest, help=meaning)
     group.addoption("--conformance-shard", default="", help="only the part I of N parts, as I/N")
-    group.addoption("--conformance-results", default=None, help="where to write the result file")
-    group.addoption("--conformance-slow", action="store_true", help="try the cases tagged slow too")
-    group.addoption("--conformance-timeout", type=_seconds, default=60.0, help="seconds that one trial may take")
+    group.addoption("--conformance-results", default=None, help="where to write the result file; by default nowhere")
+    group.addoption("--conformance-timeout", type=_positive, help="seconds that one trial may take")
+    group.addoption("--conformance-memory", type=_number, help="GiB of data that a worker may hold, 0 for no limit")
+    group.addoption("--conformance-restarts", type=_count, help="how often a worker that died is started anew")
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
-    return seconds
+def _number(text: str) -> float:
+    number = float(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return number
+
+
+def _positive(text: str) -> float:
+    if not _number(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return float(text)
+
+
+def _count(text: str) -> int:
+    return int(_number(str(int(text))))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -99,6 +124,8 @@ class _Controller:
 
     def pytest_sessionstart(self) -> None:
         path = self._config.getoption("--conformance-results")
+        if not path and self._config.getoption("--conformance-update-deviations"):
+            raise pytest.UsageError("--conformance-update-deviations: name a file with --conformance-results")
         if path:
             from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until asked for
             from conformance.pytest_session import Recorder  # noqa: PLC0415
@@ -159,21 +186,36 @@ def _trial(item: pytest.Item) -> Item | None:
 
 def _plan(config: pytest.Config) -> Plan:
     """The plan of the session, made once in each process."""
-    from conformance.pytest_session import plan_from  # noqa: PLC0415 - inert until a conformance test is collected
+    from conformance.plan import plan_of  # noqa: PLC0415 - inert until a conformance test is collected
 
     if _PLAN not in config.stash:
-        names = (*_LIST_OPTIONS, "shard", "slow")
-        config.stash[_PLAN] = plan_from({name: config.getoption(f"--conformance-{name}") for name in names})
+        settings = _settings(config)
+        options = settings.options(config.getoption("--conformance-shard"))
+        config.stash[_PLAN] = plan_of(options, cached=settings.cache)
     return config.stash[_PLAN]
+
+
+def _settings(config: pytest.Config) -> Settings:
+    """What [tool.conformance] says, and in its place what the options say."""
+    from conformance.plan import interpreters  # noqa: PLC0415
+    from conformance.settings import find_settings  # noqa: PLC0415
+
+    names = (*_LIST_OPTIONS, "slow", "timeout", "memory", "restarts", "twice", "cache")
+    given = {name: config.getoption(f"conformance_{name}") for name in names}
+    given |= {"targets": given.pop("target"), "python": interpreters(given["python"])}
+    return find_settings(Path.cwd()).replaced(**given)
 
 
 def _session(config: pytest.Config) -> Session:
     from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until a conformance test is collected
     from conformance.pytest_session import Session  # noqa: PLC0415
+    from conformance.targets.process import Limits  # noqa: PLC0415
 
     if _SESSION not in config.stash:
         try:
-            config.stash[_SESSION] = Session(_plan(config), config.getoption("--conformance-timeout"))
+            settings = _settings(config)
+            limits = Limits(settings.timeout, settings.memory, settings.restarts, settings.twice)
+            config.stash[_SESSION] = Session(_plan(config), limits, bool(config.getoption("conformance_in_process")))
         except ConformanceError as error:
             raise pytest.Collector.CollectError(f"conformance: {error}") from error
     return config.stash[_SESSION]

@@ -7,38 +7,38 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
-from conformance.plan import Plan, plan_of
+from conformance.plan import Plan
+from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Footer, Options, Trial
+from conformance.results.records import Environment, Footer, Trial
 from conformance.results.status import exit_status
-from conformance.run import Answered, References, header, judge_trial
+from conformance.run import header, judge_trial
+from conformance.targets.answer import Answer
+from conformance.targets.conversation import answers, answers_here
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
-
-
-def plan_from(options: dict[str, Any]) -> Plan:
-    """The plan of a session, whose options are named as those of `conformance run`."""
-    return plan_of(Options(**{name if name != "target" else "targets": value for name, value in options.items()}))
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered
 
 
 class Conversation:
     """One target, asked one question at a time, in whatever order the items run."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
+    def __init__(self, target: Target, limits: Limits, in_process: bool) -> None:
         self.facts: dict[str, str] = {}
         self._next: Question | None = None
-        self._answers = answers(target, self._questions(), timeout, self.facts.update, window=1)
+        asked = partial(answers_here if in_process else partial(answers, window=1), target, self._questions())
+        self._answers = asked(limits, self.facts.update)
 
     def ask(self, question: Question) -> Answer:
         self._next = question
-        return next(self._answers)[1]
+        return next(self._answers)[0][1]
 
     def close(self) -> None:
         self._answers.close()  # type: ignore[attr-defined]
@@ -51,10 +51,10 @@ class Conversation:
 class Session:
     """The trials of a pytest session and the targets they run on."""
 
-    def __init__(self, plan: Plan, timeout: float) -> None:
+    def __init__(self, plan: Plan, limits: Limits, in_process: bool) -> None:
         self.plan = plan
-        self.references = References(Counter(q.key for asked in self.plan.chosen.values() for q in asked))
-        self._timeout = timeout
+        self.references = References(plan.uses(), plan.cache)
+        self._limits, self._in_process = limits, in_process
         self._conversations: dict[Target, Conversation] = {}
 
     def items(self) -> list[Item]:
@@ -62,12 +62,13 @@ class Session:
 
     def conversation(self, target: Target) -> Conversation:
         if target not in self._conversations:
-            self._conversations[target] = Conversation(target, self._timeout)
+            self._conversations[target] = Conversation(target, self._limits, self._in_process)
         return self._conversations[target]
 
     def close(self) -> None:
         for conversation in self._conversations.values():
             conversation.close()
+        self.plan.cache.save()
 
 
 @dataclass(eq=False)

@@ -150,7 +150,7 @@ def test_a_crash_fails_its_own_item_only(done):
         "known deviation: Twenty ulps off, on purpose.",
         "unsupported: cross_entropy has no option weight",
         "not run: could not be started: RuntimeError: no device cpu here",
-        "crash: the process died\nlast words",
+        "crash: the process ended with status 1\nlast words",
         "mismatch: 1 of 1 elements (100.0%) outside the bound\ncross_entropy/plain[some_ulps_off:cpu:eager-float32]\n"
         "worst at (): got 1.364417552947998, expected 1.3644149422555576\nerror 2.61e-06 = 21.9 ulp, bound ",
         "inputs {'logits': [[0.10000000149011612, 0.20000000298023224, 0.30000001192092896, 0.4000000059604645], ",
@@ -173,7 +173,7 @@ def test_junit_xml(folder, done):
     crashed = [
         case for case in suite if case.attrib["name"] == "test_trial[cross_entropy/unlucky[exits:cpu:eager-float32]]"
     ]
-    assert crashed[0].find("failure").attrib["message"].startswith("Failed: crash: the process died")
+    assert crashed[0].find("failure").attrib["message"].startswith("Failed: crash: the process ended with status 1")
     reasons = Counter(case.find("skipped").attrib["message"] for case in suite if case.find("skipped") is not None)
     assert reasons == {
         "unsupported: cross_entropy has no option weight": 4,
@@ -317,7 +317,7 @@ BAD_CASES = "conformance: 1 problem found:\n  {folder}/bad.yaml:2: cases: a list
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--conformance-target=nump"], "conformance: unknown target 'nump': the adapters are jax, numpy,"),
+        (["--conformance-target=nump"], "conformance: unknown target 'nump': the adapters are cupy, jax,"),
         (["--conformance-target=numpy", "--conformance-cases={folder}/bad.yaml"], BAD_CASES),
         (
             ["--conformance-target=numpy", "--conformance-cases={folder}/bad.yaml", "--conformance-results={folder}/x"],
@@ -327,7 +327,10 @@ BAD_CASES = "conformance: 1 problem found:\n  {folder}/bad.yaml:2: cases: a list
             ["--conformance-target=numpy", "--conformance-results={folder}/cases.yaml/x"],
             "conformance: cannot write results to {folder}/cases.yaml/x: ",
         ),
-        (["--conformance-target=nump", "-n1"], "conformance: unknown target 'nump': the adapters are jax, numpy,"),
+        (
+            ["--conformance-target=nump", "-n1"],
+            "conformance: unknown target 'nump': the adapters are cupy, jax,",
+        ),
     ],
     ids=["target", "cases", "cases before the result file", "result file", "target in a worker"],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any
 
@@ -136,6 +137,15 @@ def questions(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> list[
         if dtypes is None or dtype in dtypes
         for output in case.outputs
     ]
+
+
+def half_last_digit(printed: Any) -> float:
+    """Half a unit of the last printed digit of a number, written as such or as digits in quotes."""
+    try:
+        exponent = Decimal(str(printed)).as_tuple().exponent
+    except InvalidOperation:
+        raise ValueError(f"{str(printed)!r} is not a printed number; write it in decimal digits") from None
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
 
 
 def widen(x: Array) -> Array:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from conformance import relist
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
-from conformance.explain import explain_case
-from conformance.plan import Plan, plan_of
-from conformance.report import github as job
-from conformance.report.html import write_html
+from conformance.plan import Plan, interpreters, plan_of
 from conformance.report.terminal import Progress, console, print_results
-from conformance.report.write import write_text
 from conformance.results.file import Results, Writer, read_results
-from conformance.results.records import Line, Options
+from conformance.results.records import Line
 from conformance.resume import resumed_plan
 from conformance.run import run
+from conformance.settings import Settings, find_settings
+from conformance.targets.process import Limits
 
 
 @app.command(name="run")
@@ -32,16 +31,22 @@ def run_command(
     dtype: Annotated[list[str] | None, Parameter(negative="")] = None,
     deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
-    slow: Annotated[bool, Parameter(negative="")] = False,
+    slow: Annotated[bool | None, Parameter(negative="")] = None,
     shard: str = "",
     results: Path | None = None,
     resume: Path | None = None,
     update_deviations: Annotated[bool, Parameter(negative="")] = False,
-    jobs: int = 2,
-    timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
+    jobs: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    memory: Annotated[float | None, Parameter(validator=validators.Number(gte=0))] = None,
+    restarts: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
+    twice: bool | None = None,
+    cache: bool | None = None,
+    in_process: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Try the cases on targets and judge every trial.
 
+    Defaults come from [tool.conformance] in the nearest pyproject.toml, with the names of the options as keys.
     Exit status: 0, 1 (a failure), 2 (unusable input) or 3 (nothing ran, or less than planned).
 
     Parameters
@@ -71,41 +76,68 @@ def run_command(
         How many targets run at once.
     timeout
         Seconds that one trial may take.
+    memory
+        GiB of data that a worker may hold, 0 for no limit; by default what the machine has, and no limit on a GPU.
+    restarts
+        How often a target's worker is started anew after it died.
+    twice
+        Put every question twice and report results whose bits differ; by default on every device but the CPU.
+    in_process
+        Run the frameworks in this process, for a debugger: a crash ends everything, and nothing times out.
+    cache
+        Keep parsed cases and references in the user's cache folder ($CONFORMANCE_CACHE names another), and use them.
     """
-    given = Options(
-        targets=list(targets),
-        cases=[str(path) for path in cases or ()],
-        adapter=adapter or [],
-        select=select or [],
-        dtype=dtype or [],
-        deviations=[str(path) for path in deviations or ()],
-        python=python or [],
-        shard=shard,
-        slow=slow,
-    )
     if resume and results:
         raise UsageError(f"--resume {resume} goes on in that file; leave out --results {results}")
+    given: dict[str, Any] = {
+        "targets": list(targets),
+        "cases": [str(path) for path in cases or ()],
+        "adapter": adapter,
+        "select": select,
+        "dtype": dtype,
+        "deviations": [str(path) for path in deviations or ()],
+        "python": interpreters(python or ()),
+        "slow": slow,
+        "results": None if results is None else str(results),
+        "jobs": jobs,
+        "timeout": timeout,
+        "memory": memory,
+        "restarts": restarts,
+        "twice": twice,
+        "cache": cache,
+    }
+    chosen = find_settings(Path.cwd()).replaced(**given)
+    planned = partial(plan_of, cached=chosen.cache)
     before = read_results(resume) if resume else None
-    plan = resumed_plan(resume, before, given, plan_of) if resume and before else plan_of(given)
+    if resume and before:  # what was tried is in the file, whatever the project's table says by now
+        plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
+    else:
+        plan = planned(chosen.options(shard))
     if update_deviations and plan.options.cases and not plan.options.deviations:
         raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
-    results = resume or results or Path("conformance-results.jsonl")
+    file = resume or Path(chosen.results)
     finished = before is not None and before.footer is not None and len(before.judged) == plan.planned
     if not finished:
-        _try(plan, results, before, jobs, timeout)
-    read = read_results(results)
+        _try(plan, file, before, chosen, in_process)
+    read = read_results(file)
     print_results(console(), read)
-    for line in relist.update_deviations(plan, read) if update_deviations else ():
+    for line in _updated(plan, read) if update_deviations else ():
         print(line)
-    if plan.planned == 0 and select:
+    if plan.planned == 0 and plan.options.select:
         example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
-        print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
-    print(f"Results: {results}")
+        print(f"nothing matches {', '.join(plan.options.select)}; trial ids look like {example}")
+    print(f"Results: {file}")
     assert read.footer is not None
     return read.footer.exit_status
 
 
-def _try(plan: Plan, results: Path, before: Results | None, jobs: int, timeout: float) -> None:
+def _updated(plan: Plan, results: Results) -> Iterator[str]:
+    from conformance.relist import update_deviations
+
+    return update_deviations(plan, results)
+
+
+def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in_process: bool) -> None:
     """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal."""
     done = len(before.judged) if before else 0
     bar = Progress(console(stderr=True), plan.planned, done)
@@ -116,8 +148,9 @@ def _try(plan: Plan, results: Path, before: Results | None, jobs: int, timeout: 
             progress.saw(line)
 
         command = ["conformance", *sys.argv[1:]]
+        limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
         try:
-            run(plan, write, command=command, jobs=jobs, timeout=timeout, before=before)
+            run(plan, write, command=command, jobs=chosen.jobs, limits=limits, in_process=in_process, before=before)
         except KeyboardInterrupt:
             print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
             raise
@@ -149,8 +182,14 @@ def report(
     """
     read = read_results(results)
     if html is not None:
+        from conformance.report.html import write_html
+
         write_html(read, html)
         print(f"Report: {html}")
+    if markdown or badge or github:
+        from conformance.report import github as job
+        from conformance.report.write import write_text
+
     if markdown is not None:
         write_text(job.summary(read), markdown)
     if badge is not None:
@@ -171,5 +210,7 @@ def explain(case: str, *, cases: CasePaths = None, adapter: AdapterFiles = None)
     case
         Id of the case, such as cross_entropy/worked_example.
     """
+    from conformance.explain import explain_case
+
     explain_case(console(), case, cases or [], adapter or [])
     return 0

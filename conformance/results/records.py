@@ -101,7 +101,8 @@ class Trial(Record):
     """One judged trial. Errors are those of the worst element, the one with the largest error over bound.
 
     `inputs`, `options`, `got_all` and `expected_all` are there when the trial did not simply pass and the arrays are
-    small.
+    small. `device` is where the result was read back from, if the adapter can tell; `differing` counts the elements
+    whose bits were others the second time, where the question was put twice.
     """
 
     kind: Literal["trial"] = "trial"
@@ -131,6 +132,8 @@ class Trial(Record):
     bound: float | None = None
     ratio: float | None = None
     seconds: float = 0.0
+    device: str = ""
+    differing: int | None = None
     reason: str = ""
     issue: str = ""
     listed: str = ""
