@@ -121,6 +121,7 @@ class _Controller:
         self._recorder: Recorder | None = None
         self._plan: Plan | None = None
         self._trials = False
+        self._updated: list[str] = []
 
     def pytest_sessionstart(self) -> None:
         path = self._config.getoption("--conformance-results")
@@ -160,6 +161,20 @@ class _Controller:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._recorder is not None:
             self._recorder.close(int(session.exitstatus))
+            if self._trials and self._config.getoption("conformance_update_deviations"):
+                self._update_deviations(session)
+
+    def _update_deviations(self, session: pytest.Session) -> None:
+        from conformance.errors import ConformanceError  # noqa: PLC0415
+        from conformance.relist import update_deviations  # noqa: PLC0415
+        from conformance.results.file import read_results  # noqa: PLC0415
+
+        try:
+            results = read_results(Path(self._config.getoption("--conformance-results")))
+            self._updated = list(update_deviations(_plan(self._config), results))
+        except ConformanceError as error:
+            self._updated = str(error).splitlines()
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._plan is None:
@@ -170,6 +185,8 @@ class _Controller:
             terminalreporter.write_line(f"conformance: stale deviation {entry.where} matches no trial", red=True)
         for said in self._plan.overdue():
             terminalreporter.write_line(f"conformance: deviation to look at again: {said}", yellow=True)
+        for said in self._updated:
+            terminalreporter.write_line(f"conformance: {said}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

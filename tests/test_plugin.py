@@ -192,6 +192,17 @@ def test_two_processes_write_one_result_file(folder, options, results):
     assert (read.footer.counts, read.environments) == (results.footer.counts, results.environments)
 
 
+HERE = """
+import sys
+from conformance.adapters.numpy_reference import NumPy
+
+class Here(NumPy):
+    name = "here"
+
+    def environment(self):
+        print("here in pytest" if "pytest" in sys.modules else "in a worker")
+        return super().environment()
+"""
 STARTS = """
 import os
 from conformance.adapters.numpy_reference import NumPy
@@ -275,6 +286,62 @@ def test_a_session_that_was_killed_is_finished_by_a_run(folder, numpy_options):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (len(read_results(path).trials), read_results(path).complete) == (8, True)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with a table of its own; the options of a session come from there."""
+    (tmp_path / "cases.yaml").write_text(CASES)
+    (tmp_path / "list.yaml").write_text("deviations: []\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.conformance]\n"
+        "targets = ['some_ulps_off']\n"
+        f"adapter = ['{MINIATURES}:SomeUlpsOff']\n"
+        "cases = ['cases.yaml']\n"
+        "select = ['*/plain']\n"
+        "deviations = ['list.yaml']\n"
+        "results = 'not-by-pytest.jsonl'\n"
+    )
+    return tmp_path
+
+
+def test_a_session_takes_its_options_from_the_projects_table(project):
+    done = run_pytest("--pyargs", "conformance", "-q", cwd=project)
+    assert (done.returncode, done.stdout.splitlines()[-1][:18]) == (1, "1 failed, 1 passed"), done.stdout + done.stderr
+    chosen = ["--conformance-select=*/per_row", "--conformance-target=numpy"]
+    done = run_pytest("--pyargs", "conformance", "-q", *chosen, cwd=project)
+    assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "2 passed"), done.stdout + done.stderr
+    assert not (project / "not-by-pytest.jsonl").exists()
+
+
+def test_a_table_that_is_wrong_is_said_with_its_line(project):
+    (project / "pyproject.toml").write_text("[tool.conformance]\njobs = 0\ntargest = []\n")
+    done = run_pytest("--pyargs", "conformance", "-q", cwd=project)
+    assert done.returncode == 2
+    assert "conformance: 2 problems found:" in done.stdout
+    assert "pyproject.toml:2: tool.conformance.jobs: greater than or equal to 1 is needed, not 0" in done.stdout
+
+
+def test_a_session_brings_lists_of_deviations_up_to_date(project):
+    arguments = ["--pyargs", "conformance", "-q", "--conformance-update-deviations"]
+    done = run_pytest(*arguments, "--conformance-results=r.jsonl", cwd=project)
+    assert (done.returncode, "list.yaml: 1 entries added, 0 narrowed, 0 removed" in done.stdout) == (1, True)
+    assert "cross_entropy/plain[some_ulps_off:cpu:eager-float32]" in (project / "list.yaml").read_text()
+    done = run_pytest(*arguments, cwd=project)
+    assert (done.returncode, "name a file with --conformance-results" in done.stderr) == (4, True)
+
+
+def test_the_process_of_pytest_may_run_the_framework_itself(project):
+    (project / "here.py").write_text(HERE)
+    chosen = ["--conformance-adapter=here.py:Here", "--conformance-target=here", "--conformance-in-process", "-s"]
+    done = run_pytest("--pyargs", "conformance", "-q", *chosen, cwd=project)
+    assert (done.returncode, "here in pytest" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", ["timeout=0", "timeout=nan", "memory=-1", "restarts=-1", "restarts=2.5"])
+def test_a_limit_that_is_no_limit_is_refused(option):
+    done = run_pytest("conformance", f"--conformance-{option}")
+    assert (done.returncode, f"argument --conformance-{option.partition('=')[0]}: " in done.stderr) == (4, True)
 
 
 def test_a_review_that_is_overdue_is_said(folder, numpy_options):
