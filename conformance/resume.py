@@ -44,7 +44,8 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
 
 def check_environment(target: str, facts: Mapping[str, str], before: Mapping[str, Mapping[str, str]]) -> None:
     """Raise `ResultError` when a target is not what it was when the first part of its trials was judged."""
-    earlier = before.get(target, facts)
+    facts = {name: fact for name, fact in facts.items() if name != "second try"}
+    earlier = {name: fact for name, fact in before.get(target, facts).items() if name != "second try"}
     changed = [
         f"{name} is {facts.get(name, 'missing')} here and {earlier.get(name, 'missing')} in the file"
         for name in sorted({*facts, *earlier})
