@@ -12,7 +12,7 @@ import pytest
 
 FINDINGS = Path(__file__).parents[1] / "docs" / "findings.md"
 FOUND = re.findall(r"^### (.+?)$(.*?)^```python$(.*?)^```$", FINDINGS.read_text(), re.MULTILINE | re.DOTALL)
-FRAMEWORKS = ("torch", "optax", "jax", "tensorflow")
+FRAMEWORKS = ("torch", "optax", "jax", "tensorflow", "onnxruntime")
 MACHINE_DEPENDENT = ("reciprocal", "hides a NaN")
 """These come and go with the processor's vector width."""
 
