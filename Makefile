@@ -35,9 +35,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-## bench: overhead of the suite over the bare framework calls
+## bench: overhead of the suite over the bare framework calls, and judged trials per second
 bench: $(READY)
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/throughput.py
 
 ## mutants: the golden cases against deliberately wrong implementations
 mutants: $(READY)
@@ -51,9 +52,10 @@ golden: $(READY)
 conventions: $(READY)
 	$(BIN)/conformance conventions --format markdown > docs/conventions.md
 
-## schema: write the JSON Schema of case files anew
+## schema: write the JSON Schemas of case files and of lists of deviations anew
 schema: $(READY)
-	$(BIN)/conformance list schema > docs/case.schema.json
+	$(BIN)/conformance list schema cases > docs/case.schema.json
+	$(BIN)/conformance list schema deviations > docs/deviations.schema.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

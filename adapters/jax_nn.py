@@ -42,6 +42,10 @@ class JaxPlumbing:
     def to_numpy(self, tensor):
         return np.asarray(tensor)
 
+    def device_of(self, tensor):
+        (device,) = tensor.devices()
+        return f"{device.platform}:{device.id}"
+
     def gradient(self, loss, inputs, wrt, cotangent):
         def of_leaf(leaf):
             return loss(**{**inputs, wrt: leaf})

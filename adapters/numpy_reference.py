@@ -29,6 +29,9 @@ class NumPy:
     def to_numpy(self, tensor):
         return np.asarray(tensor)
 
+    def device_of(self, tensor):
+        return "cpu"
+
     def gradient(self, loss, inputs, wrt, cotangent):
         if wrt != LOSSES[loss.name].wrt:
             raise Unsupported(f"no gradient with respect to {wrt}")

@@ -38,6 +38,9 @@ class TensorFlow:
     def to_numpy(self, tensor):
         return self.tf.convert_to_tensor(tensor).numpy()
 
+    def device_of(self, tensor):
+        return self.tf.convert_to_tensor(tensor).device.rpartition("device:")[2].lower()
+
     def gradient(self, loss, inputs, wrt, cotangent):
         with self.tf.GradientTape() as tape:
             tape.watch(inputs[wrt])

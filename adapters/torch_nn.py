@@ -24,6 +24,8 @@ class Torch:
         self.functional = torch.nn.functional
         self.device = torch.device(device)
         self.mode = mode
+        if mode == "compile":  # every rank, dtype and option is compiled anew, which is more often than Dynamo expects
+            torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 100_000
         torch.zeros(1, device=self.device)  # fails here, not in a trial, when there is no such device
 
     def environment(self):
@@ -49,6 +51,9 @@ class Torch:
         if tensor.dtype == self.torch.bfloat16:
             return tensor.contiguous().view(self.torch.int16).numpy().view(BFLOAT16)
         return tensor.numpy()
+
+    def device_of(self, tensor):
+        return str(tensor.device)
 
     def gradient(self, loss, inputs, wrt, cotangent):
         leaf = inputs[wrt].detach().requires_grad_()
@@ -116,7 +121,8 @@ class Torch:
 
     def _call(self, function, *inputs, **options):
         if self.mode == "compile":
-            function = self.torch.compile(function)
+            # With fullgraph whatever is not compiled is an error; otherwise it would run eagerly without a word.
+            function = self.torch.compile(function, fullgraph=True)
         return function(*inputs, **options)
 
     def _class_axis_second(self, tensor, axis):

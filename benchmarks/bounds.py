@@ -27,12 +27,12 @@ from bounds_report import report
 
 from conformance.casefiles.case import Case, Question, ask
 from conformance.judge.compare import compare
-from conformance.judge.reference import graded, reference
+from conformance.judge.reference import reference
 from conformance.losses import DTYPES, LOSSES, Array
 from conformance.losses.reduction import reduce
 from conformance.losses.rounded import Rounded, bound_model
+from conformance.targets.answer import request
 from conformance.targets.names import find_adapters
-from conformance.targets.process import request
 from conformance.targets.wire import unpack
 from conformance.targets.worker import answer, load_class
 
@@ -143,7 +143,7 @@ def measure(framework: str) -> dict[str, Any]:
                 question = ask(case, dtype, output)
                 got = ask_adapter(adapter, question)
                 if isinstance(got, np.ndarray):
-                    expected = graded(reference(question), question, known.accuracy)
+                    expected = reference(question, known.accuracy)
                     found = compare(got, expected, dtype)
                     sharp = compare(got, replace(expected, bound=expected.sharp), dtype)
                     key = json.dumps([label, output, dtype, regime])

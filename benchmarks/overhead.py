@@ -2,13 +2,16 @@
 
     python benchmarks/overhead.py [TARGET...]
 
-Both sides run in fresh processes, one after the other, imports counted. The bare side is a plain Python process that
-loads the adapter, reads the prepared inputs from a file and makes the same calls, with no suite around them.
+Both sides run in fresh processes, one after the other, imports counted. The first run finds nothing that an earlier one
+has kept, so that it parses every case and computes every reference; of the runs after it the median counts. The bare
+side is a plain Python process that loads the adapter, reads the prepared inputs from a file and makes the same calls,
+with no suite around them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -16,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from conformance.plan import Plan, make_plan
+from conformance.plan import make_plan
+from conformance.targets.answer import request
 from conformance.targets.names import Target
-from conformance.targets.process import request
 
 ROUNDS = 3
 BARE = """
@@ -46,33 +49,43 @@ for one in requests:
 """
 
 
-def main(names: list[str]) -> None:
-    plan = make_plan(names)
-    print(f"{'target':28}{'trials':>8}{'run s':>9}{'bare s':>9}{'ratio':>8}{'trials/s':>10}")
+def main(targets: list[str]) -> None:
+    plan = make_plan(targets)
+    names = ("bare s", "first s", "ratio", "again s", "ratio", "trials/s")
+    print(f"{'target':28}{'trials':>8}" + "".join(f"{name:>9}" for name in names))
     for target, asked in plan.chosen.items():
-        figures = [_measure(plan, target) for _ in range(ROUNDS)]
-        run, bare = sorted(figures, key=lambda pair: pair[0] / pair[1])[ROUNDS // 2]
-        print(f"{target!s:28}{len(asked):8}{run:9.2f}{bare:9.2f}{run / bare:8.2f}{len(asked) / run:10.0f}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            (place / "requests.pickle").write_bytes(pickle.dumps([request(question) for question in asked]))
+            figures = [(_bare(target, place), _run(target, len(asked), place)) for _ in range(ROUNDS + 1)]
+        (before, first), *later = figures
+        bare, again = sorted(later, key=lambda pair: pair[1] / pair[0])[ROUNDS // 2]
+        columns = (bare, first, first / before, again, again / bare, len(asked) / again)
+        print(f"{target!s:28}{len(asked):8}" + "".join(f"{figure:9.2f}" for figure in columns), flush=True)
     for name, why in plan.unavailable.items():
         print(f"{name}: not measured, {why}")
 
 
-def _measure(plan: Plan, target: Target) -> tuple[float, float]:
-    """Seconds of a run and of the bare calls, side by side."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder) / "requests.pickle"
-        inputs.write_bytes(pickle.dumps([request(question) for question in plan.chosen[target]]))
-        results = Path(folder) / "results.jsonl"
-        run = _seconds([sys.executable, "-m", "conformance", "run", str(target), "--results", str(results)])
-        footer = json.loads(results.read_text().splitlines()[-1])
-        assert footer["judged"] == len(plan.chosen[target]), footer
-        bare = [sys.executable, "-c", BARE, target.adapter.location, target.device, target.mode, str(inputs)]
-        return run, _seconds(bare)
+def _run(target: Target, planned: int, folder: Path) -> float:
+    """Seconds of a run with the folder's cache, which the first run finds empty."""
+    results = folder / "results.jsonl"
+    command = [sys.executable, "-m", "conformance", "run", str(target), "--results", str(results)]
+    seconds = _seconds(command, {"CONFORMANCE_CACHE": str(folder / "cache")})
+    footer = json.loads(results.read_text().splitlines()[-1])
+    assert footer["judged"] == planned, footer
+    return seconds
 
 
-def _seconds(command: list[str]) -> float:
+def _bare(target: Target, folder: Path) -> float:
+    """Seconds of the framework calls alone."""
+    inputs = str(folder / "requests.pickle")
+    return _seconds([sys.executable, "-c", BARE, target.adapter.location, target.device, target.mode, inputs], {})
+
+
+def _seconds(command: list[str], environment: dict[str, str]) -> float:
     start = time.perf_counter()
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = subprocess.DEVNULL
+    subprocess.run(command, check=False, env={**os.environ, **environment}, stdout=silent, stderr=silent)
     return time.perf_counter() - start
 
 

@@ -4,8 +4,10 @@ ConformanceError
 ├── CaseError        a case file cannot be read or says something impossible; lists every problem of every file
 ├── TargetError      an unknown target, device or mode, or an adapter that does not keep the contract
 ├── DeviationError   a list of known deviations cannot be read
+├── SettingsError    the table [tool.conformance] of a pyproject.toml cannot be used
 ├── DeclarationError a list of declared conventions cannot be read, or does not fit the cases
 ├── ResultError      a result file cannot be read or written
+├── ResultsError     result files that do not belong together
 └── UsageError       anything else on the command line that has no meaning
 """
 
@@ -51,6 +53,10 @@ class DeviationError(ProblemsError):
     """A list of known deviations cannot be read."""
 
 
+class SettingsError(ProblemsError):
+    """The table [tool.conformance] of a pyproject.toml cannot be used."""
+
+
 class DeclarationError(ProblemsError):
     """A list of declared conventions cannot be read, or does not fit the cases."""
 
@@ -61,6 +67,10 @@ class TargetError(ConformanceError):
 
 class ResultError(ConformanceError):
     """A result file cannot be read or written."""
+
+
+class ResultsError(ProblemsError):
+    """Result files that do not belong together; lists everything in which they differ."""
 
 
 class UsageError(ConformanceError):

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from conformance.casefiles.case import Case, ask
-from conformance.casefiles.load import load_cases, parse
+from conformance.casefiles.load import load_cases
+from conformance.casefiles.read import parse
 from conformance.judge.exact import enclose, exact
 from conformance.losses import Array
 

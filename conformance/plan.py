@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
+from conformance.globs import any_glob
 from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
+from conformance.references import Key
+from conformance.results.records import Options
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
 SLOW = "slow"
@@ -24,7 +32,8 @@ class Plan:
     """Everything that is fixed before the first framework is imported.
 
     `chosen` are the questions of each target; `unavailable` says of adapters that were left out what they lack;
-    `slow_left_out` counts the cases tagged slow that were not asked for.
+    `options` are those it was made by, `files` the digests of the adapters and lists in use; `slow_left_out` counts the
+    cases tagged slow that were not asked for.
     """
 
     cases: list[Case]
@@ -34,22 +43,45 @@ class Plan:
     unavailable: dict[str, str]
     deviations: Deviations
     declarations: Declarations
-    everything: list[Question]
+    cache: Cache
+    options: Options
+    files: dict[str, str]
     slow_left_out: int = 0
+
+    @cached_property
+    def everything(self) -> list[Question]:
+        """Every question that the cases allow, whatever was chosen."""
+        return questions(self.cases)
 
     @property
     def planned(self) -> int:
         return sum(len(asked) for asked in self.chosen.values())
 
+    def uses(self) -> Counter[Key]:
+        """How often each question is asked, over all targets."""
+        return Counter(question.key for asked in self.chosen.values() for question in asked)
+
+    def without(self, judged: Container[str]) -> Plan:
+        """The plan without the trials that are judged already, by id."""
+        left = {t: [q for q in asked if q.trial_id(str(t)) not in judged] for t, asked in self.chosen.items()}
+        return replace(self, chosen=left)
+
     def stale_entries(self) -> list[Entry]:
-        """Entries that match no trial that any adapter could be given, on whatever device and in whatever mode."""
-        return self.deviations.stale(
-            question.trial_id(f"{adapter.name}:{device}:{mode}")
-            for adapter in self.adapters.values()
-            for device in adapter.devices or self._used(adapter, "device")
-            for mode in adapter.modes or self._used(adapter, "mode")
-            for question in self.everything
-        )
+        """Entries that match no trial that any adapter could be given."""
+        return self.deviations.stale(self.possible_trials())
+
+    def possible_trials(self) -> Iterator[str]:
+        """The ids of all trials that any adapter could be given, on whatever device and in whatever mode."""
+        for adapter in self.adapters.values():
+            for device in adapter.devices or self._used(adapter, "device"):
+                for mode in adapter.modes or self._used(adapter, "mode"):
+                    for question in self.everything:
+                        yield question.trial_id(f"{adapter.name}:{device}:{mode}")
+
+    def overdue(self) -> list[str]:
+        """What a person should have looked at again by now, with the entry's place."""
+        entries = self.deviations.overdue(dt.datetime.now(dt.UTC).date())
+        return [f"{entry.where}: its review was due on {entry.review}" for entry in entries]
 
     def _used(self, adapter: Adapter, part: str) -> Iterable[str]:
         return {getattr(target, part) for target in self.chosen if target.adapter == adapter}
@@ -64,9 +96,12 @@ def make_plan(
     dtypes: Sequence[str] = (),
     deviation_paths: Sequence[Path] = (),
     pythons: Sequence[str] = (),
+    shard: str = "",
     slow: bool = False,
+    cached: bool = True,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
+    `cached` allows parsed cases and references of earlier runs.
 
     The lists shipped beside the adapters speak of the shipped cases, so they apply only when those are run.
     """
@@ -75,15 +110,33 @@ def make_plan(
         raise UsageError(f"unknown dtype {', '.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     adapters = find_adapters(adapter_files)
     files = find_files(case_paths) if case_paths else builtin_files()
-    cases = load_cases(files)
-    named, unavailable = _choose_targets(targets, adapters, adapter_files, _interpreters(pythons, adapters))
+    cache = user_cache() if cached else Cache()
+    cases = load_cases(files, cache)
+    named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(interpreters(pythons), adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
     declarations = load_declarations(lists, cases, complete=not case_paths)
     tried = [case for case in cases if slow or SLOW not in case.tags]
     asked = questions(tried, tuple(dtypes) or None)
-    chosen = {t: [q for q in asked if _selected(q, str(t), select)] for t in named}
+    if shard:
+        index, count = parse_shard(shard)
+        asked = [q for q in asked if shard_of(q.case.id, count) == index]
+    pattern = any_glob(select)
+    chosen = {t: [q for q in asked if not select or _selected(q, str(t), pattern)] for t in named}
+    options = Options(
+        targets=list(targets),
+        cases=[str(path) for path in case_paths],
+        adapter=list(adapter_files),
+        select=list(select),
+        dtype=list(dtypes),
+        deviations=[str(path) for path in deviation_paths],
+        python=list(pythons),
+        shard=shard,
+        slow=slow,
+    )
+    sources = [t.adapter.source for t in named]
+    in_use = {str(path): digest([path]) for path in [*sources, *lists.values(), *shipped, *deviation_paths]}
     return Plan(
         cases,
         digest(files),
@@ -92,13 +145,44 @@ def make_plan(
         unavailable,
         Deviations(entries),
         declarations,
-        questions(cases),
+        cache,
+        options,
+        in_use,
         len(cases) - len(tried),
     )
 
 
+def plan_of(options: Options, *, cached: bool = True) -> Plan:
+    """The plan that a run's options ask for."""
+    return make_plan(
+        options.targets,
+        case_paths=[Path(path) for path in options.cases],
+        adapter_files=options.adapter,
+        select=options.select,
+        dtypes=options.dtype,
+        deviation_paths=[Path(path) for path in options.deviations],
+        pythons=options.python,
+        shard=options.shard,
+        slow=options.slow,
+        cached=cached,
+    )
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """`I/N` as two numbers, I from 1 to N."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"--shard {text}: write I/N, the part I of N parts, such as 1/4 to 4/4")
+    return int(found[1]), int(found[2])
+
+
+def shard_of(case: str, count: int) -> int:
+    """The part, from 1 to `count`, that a case belongs to by its id alone, on every machine and in every version."""
+    return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8]) % count + 1
+
+
 def _choose_targets(
-    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: dict[str, str]
+    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: Mapping[str, str]
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets of the run, and why some were left out. What is named must be there; the default takes what is."""
     if names:
@@ -117,25 +201,23 @@ def _choose_targets(
     return targets, unavailable
 
 
-def _interpreters(pythons: Sequence[str], adapters: dict[str, Adapter]) -> dict[str, str]:
-    """`NAME=PATH` options as a mapping from adapter to interpreter."""
-    chosen = {}
-    for text in pythons:
-        name, equals, path = text.partition("=")
-        if not equals or name not in adapters:
-            raise UsageError(f"--python {text}: write ADAPTER=PATH, with ADAPTER one of {', '.join(sorted(adapters))}")
+def interpreters(options: Sequence[str]) -> dict[str, str]:
+    """`ADAPTER=PATH` options as a mapping from adapter to interpreter."""
+    for text in options:
+        if "=" not in text:
+            raise UsageError(f"--python {text}: write ADAPTER=PATH")
+    return dict(text.split("=", 1) for text in options)
+
+
+def _checked(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
+    for name, path in pythons.items():
+        if name not in adapters:
+            raise UsageError(f"--python {name}={path}: the adapters are {', '.join(sorted(adapters))}")
         if not Path(path).is_file():
-            raise UsageError(f"--python {text}: no such interpreter {path}")
-        chosen[name] = path
-    return chosen
+            raise UsageError(f"--python {name}={path}: no such interpreter {path}")
+    return pythons
 
 
-def _selected(question: Question, target: str, globs: Sequence[str]) -> bool:
-    """Whether a trial id, or the id of its case, matches one of the globs; brackets have no special meaning."""
-    return not globs or any(
-        _glob(glob).fullmatch(question.trial_id(target)) or _glob(glob).fullmatch(question.case.id) for glob in globs
-    )
-
-
-def _glob(glob: str) -> re.Pattern[str]:
-    return re.compile(re.escape(glob).replace(r"\*", ".*").replace(r"\?", "."))
+def _selected(question: Question, target: str, pattern: re.Pattern[str]) -> bool:
+    """Whether the id of a trial, or that of its case, is one of those asked for."""
+    return any(pattern.fullmatch(name) for name in (question.trial_id(target), question.case.id))

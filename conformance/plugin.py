@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "conformance of cross-entropy losses")
     for name, meaning in _LIST_OPTIONS.items():
         group.addoption(f"--conformance-{name}", action="append", default=[], help=f"{meaning}; repeatable")
+    group.addoption("--conformance-shard", default="", help="only the part I of N parts, as I/N")
     group.addoption("--conformance-results", default=None, help="where to write the result file")
     group.addoption("--conformance-slow", action="store_true", help="try the cases tagged slow too")
     group.addoption("--conformance-timeout", type=_seconds, default=60.0, help="seconds that one trial may take")
@@ -43,28 +44,38 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "xdist_group(name): trials of one target stay in one process")
-    # With -n, keep the trials of a target together, so that each framework is imported once.
-    if getattr(config.option, "dist", "no") == "load" and _only_ours(config):
-        config.option.dist = "loadgroup"
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Controller(config), "conformance-controller")
 
 
-def _only_ours(config: pytest.Config) -> bool:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With -n, keep the trials of a target in one process, so that each framework is started once."""
+    if config.getoption("dist") in ("load", "loadgroup") and _may_collect_ours(config):
+        from conformance.scheduling import ByTarget  # noqa: PLC0415 - where there is no pytest-xdist, none asks
+
+        return ByTarget(config, log)
+    return None
+
+
+def _may_collect_ours(config: pytest.Config) -> bool:
+    """Whether the command line names the suite, a part of it or a folder that it is in."""
     here = Path(__file__).parent
-    named = [argument.partition("::")[0] for argument in config.args]
-    return bool(named) and all(name == "conformance" or Path(name).resolve().is_relative_to(here) for name in named)
+    for argument in config.args:
+        name = argument.partition("::")[0]
+        path = Path(name).resolve()
+        above = here.is_relative_to(path) and "site-packages" not in here.relative_to(path).parts
+        if name == "conformance" or path.is_relative_to(here) or above:
+            return True
+    return False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "conformance_trial" not in metafunc.fixturenames:
         return
     items = _session(metafunc.config).items()
-    parameters = [pytest.param(item, id=item.id, marks=pytest.mark.xdist_group(item.group)) for item in items]
-    metafunc.parametrize("conformance_trial", parameters)
+    metafunc.parametrize("conformance_trial", [pytest.param(item, id=item.id) for item in items])
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -120,6 +131,8 @@ class _Controller:
             terminalreporter.write_line(f"conformance: {name} not tried, {why}")
         for entry in self._plan.stale_entries():
             terminalreporter.write_line(f"conformance: stale deviation {entry.where} matches no trial", red=True)
+        for said in self._plan.overdue():
+            terminalreporter.write_line(f"conformance: deviation to look at again: {said}", yellow=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -130,7 +143,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _options(config: pytest.Config) -> dict[str, Any]:
     lists: dict[str, Any] = {name: list(config.getoption(f"--conformance-{name}")) for name in _LIST_OPTIONS}
-    return {**lists, "slow": config.getoption("--conformance-slow")}
+    return {**lists, **{name: config.getoption(f"--conformance-{name}") for name in ("shard", "slow")}}
 
 
 def _session(config: pytest.Config) -> Session:

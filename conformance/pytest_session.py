@@ -14,25 +14,22 @@ import pytest
 
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
-from conformance.plan import Plan, make_plan
+from conformance.plan import Plan, plan_of
+from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Footer, Trial
-from conformance.run import Answered, References, exit_status, header, judge_trial
+from conformance.results.records import Environment, Footer, Options, Trial
+from conformance.results.status import exit_status
+from conformance.run import header, judge_trial
+from conformance.targets.answer import Answer
+from conformance.targets.conversation import answers
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered
 
 
 def plan_from(options: dict[str, Any]) -> Plan:
-    return make_plan(
-        options["target"],
-        case_paths=[Path(path) for path in options["cases"]],
-        adapter_files=options["adapter"],
-        select=options["select"],
-        dtypes=options["dtype"],
-        deviation_paths=[Path(path) for path in options["deviations"]],
-        pythons=options["python"],
-        slow=options["slow"],
-    )
+    """The plan of a session, whose options are named as those of `conformance run`."""
+    return plan_of(Options(**{name if name != "target" else "targets": value for name, value in options.items()}))
 
 
 class Conversation:
@@ -41,11 +38,11 @@ class Conversation:
     def __init__(self, target: Target, timeout: float) -> None:
         self.facts: dict[str, str] = {}
         self._next: Question | None = None
-        self._answers = answers(target, self._questions(), timeout, self.facts.update, window=1)
+        self._answers = answers(target, self._questions(), Limits(timeout), self.facts.update, window=1)
 
     def ask(self, question: Question) -> Answer:
         self._next = question
-        return next(self._answers)[1]
+        return next(self._answers)[0][1]
 
     def close(self) -> None:
         self._answers.close()  # type: ignore[attr-defined]
@@ -60,7 +57,7 @@ class Session:
 
     def __init__(self, options: dict[str, Any], timeout: float) -> None:
         self.plan = plan_from(options)
-        self.references = References(Counter(q.key for asked in self.plan.chosen.values() for q in asked))
+        self.references = References(self.plan.uses(), self.plan.cache)
         self._timeout = timeout
         self._conversations: dict[Target, Conversation] = {}
 
@@ -75,6 +72,7 @@ class Session:
     def close(self) -> None:
         for conversation in self._conversations.values():
             conversation.close()
+        self.plan.cache.save()
 
 
 @dataclass(eq=False)
@@ -89,10 +87,6 @@ class Item:
     @property
     def id(self) -> str:
         return self.question.trial_id(str(self.target))
-
-    @property
-    def group(self) -> str:
-        return str(self.target)
 
     def check(self) -> None:
         """Run the trial: pass, skip what is unsupported, xfail what is known, fail with the figures otherwise."""
@@ -156,6 +150,7 @@ class Recorder:
                 judged=self._counts.total(),
                 counts=dict(self._counts),
                 stale=stale,
+                overdue=self._plan.overdue(),
                 seconds=round(time.perf_counter() - self._start, 3),
                 exit_status=ours or min(status, 1),
             )

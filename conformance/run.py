@@ -5,50 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
-import queue
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from conformance import __version__
-from conformance.casefiles.case import Question
-from conformance.judge.reference import Reference, graded, reference
-from conformance.judge.verdict import FAILING, Judgement, judge
+from conformance.cache import processor
+from conformance.judge.reference import Reference
+from conformance.judge.verdict import Judgement, judge
 from conformance.plan import Plan
+from conformance.references import References
 from conformance.results.describe import case_info, shown
+from conformance.results.file import Results
 from conformance.results.records import Declared, Environment, Footer, Header, Line, Trial
+from conformance.results.status import exit_status
+from conformance.resume import check_environment
 from conformance.targets.names import Target
-from conformance.targets.process import Answer, answers
-
-MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
-"""Exit statuses beside 0."""
-
-
-@dataclass
-class References:
-    """References by question, each computed once and dropped when the last target has been judged by it."""
-
-    uses: Counter[tuple[str, str, str]]
-    _kept: dict[tuple[str, str, str], Reference] = field(default_factory=dict)
-
-    def get(self, question: Question, target: Target) -> Reference | None:
-        """The reference for a question, with the sharp grade of the target's framework."""
-        if question.case.raises or question.case.convention:
-            return None
-        key = question.key
-        found = self._kept.get(key) or reference(question)
-        self.uses[key] -= 1
-        if self.uses[key] > 0:
-            self._kept[key] = found
-        else:
-            self._kept.pop(key, None)
-        return graded(found, question, target.adapter.accuracy)
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered, Started, stream, stream_here
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -63,9 +40,11 @@ def header(plan: Plan, command: list[str]) -> Header:
         host={
             "platform": platform.platform(),
             "python": platform.python_version(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": str(os.cpu_count()),
         },
+        options=plan.options,
+        files=plan.files,
         unavailable=plan.unavailable,
         slow_left_out=plan.slow_left_out,
         cases=infos,
@@ -78,56 +57,47 @@ def run(
     *,
     command: list[str],
     jobs: int = 2,
-    timeout: float = 60.0,
+    limits: Limits | None = None,
+    in_process: bool = False,
+    before: Results | None = None,
 ) -> Footer:
-    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned."""
+    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned.
+
+    At most `jobs` targets run side by side, each in a process within its `limits`; `in_process` runs them one after
+    the other in this one, for a debugger. With the results of `before`, a run of the same plan that was cut off, only
+    what it left is tried. Raises `ResultError` when a target is not what it was then.
+    """
+    limits = limits or Limits()
     start = time.perf_counter()
-    write(header(plan, command))
-    references = References(Counter(q.key for asked in plan.chosen.values() for q in asked))
+    judged = before.judged if before else {}
+    environments = before.environments if before else {}
+    if before is None:
+        write(header(plan, command))
+    left = plan.without(judged) if judged else plan
+    references = References(left.uses(), plan.cache)
     facts: dict[Target, dict[str, str]] = {}
-    counts: Counter[str] = Counter()
-    for event in _events(plan, jobs, timeout):
+    counts: Counter[str] = Counter(trial.verdict for trial in judged.values())
+    for event in stream_here(left.chosen, limits) if in_process else stream(left.chosen, jobs, limits):
         if isinstance(event, Started):
+            check_environment(str(event.target), event.facts, environments)
             facts[event.target] = event.facts
             write(Environment(target=str(event.target), facts=event.facts))
             continue
         trial = judge_trial(plan, event, references, facts.get(event.target, {}))
         counts[trial.verdict] += 1
         write(trial)
+    plan.cache.save()
     stale = [f"{entry.where}: {', '.join(entry.trials)}" for entry in plan.stale_entries()]
     footer = Footer(
         judged=counts.total(),
         counts=dict(counts),
         stale=stale,
-        seconds=round(time.perf_counter() - start, 3),
+        overdue=plan.overdue(),
+        seconds=round(time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0), 3),
         exit_status=exit_status(plan.planned, counts, stale),
     )
     write(footer)
     return footer
-
-
-def exit_status(planned: int, counts: Counter[str], stale: list[str]) -> int:
-    """0, or why not: a failure, or a list that no longer fits, before a run that is incomplete."""
-    if any(counts[verdict] for verdict in (*FAILING, "fixed")) or stale:
-        return MISMATCH
-    if planned == 0 or counts["not run"] or counts.total() < planned:
-        return INCOMPLETE
-    return 0
-
-
-@dataclass(frozen=True)
-class Started:
-    """A target's framework has been imported."""
-
-    target: Target
-    facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Answered:
-    target: Target
-    question: Question
-    answer: Answer
 
 
 def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:
@@ -135,9 +105,10 @@ def judge_trial(plan: Plan, event: Answered, references: References, facts: dict
     question = event.question
     identity = question.trial_id(str(event.target))
     known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
-    ref = references.get(question, event.target)
+    ref = references.get(question, event.target.adapter.accuracy)
+    entry = plan.deviations.find(identity, known_facts)
     declared = plan.declarations.find(event.target.adapter.name, question.case, known_facts)
-    judgement = judge(question, event.answer, ref, plan.deviations.find(identity, known_facts), declared)
+    judgement = judge(question, event.answer, ref, entry, declared, device=event.target.device)
     return _record(identity, event, judgement, ref)
 
 
@@ -171,61 +142,10 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
         outcome=judgement.outcome,
         declared=None if said is None else Declared(outcome=said.outcome, says=said.says, link=said.link),
         seconds=round(answer.seconds, 6),
+        device=answer.device,
+        differing=answer.differing,
         reason=entry.reason if entry else "",
         issue=entry.issue if entry else "",
         listed=entry.where if entry else "",
         **measured,
     )
-
-
-def _events(plan: Plan, jobs: int, timeout: float) -> Iterator[Started | Answered]:
-    """What the workers say, from all targets as it comes, at most `jobs` of them at a time."""
-    arrived: queue.Queue[Started | Answered | BaseException | None] = queue.Queue(maxsize=1024)
-    stop = threading.Event()
-
-    def work(target: Target, asked: list[Question]) -> None:
-        try:
-            for question, answer in answers(target, asked, timeout, lambda f: arrived.put(Started(target, f))):
-                if stop.is_set():
-                    return
-                arrived.put(Answered(target, question, answer))
-        except BaseException as error:
-            arrived.put(error)
-        finally:
-            arrived.put(None)
-
-    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        for target, asked in plan.chosen.items():
-            pool.submit(work, target, asked)
-        left = len(plan.chosen)
-        try:
-            while left:
-                event = arrived.get()
-                if event is None:
-                    left -= 1
-                elif isinstance(event, BaseException):
-                    raise event
-                else:
-                    yield event
-        finally:
-            stop.set()
-            _drain(arrived, pool)
-
-
-def _drain(arrived: queue.Queue[Any], pool: ThreadPoolExecutor) -> None:
-    """Let workers that wait for room in the queue go, so that the pool can end."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    while any(thread.is_alive() for thread in pool._threads):
-        try:
-            arrived.get(timeout=0.05)
-        except queue.Empty:
-            continue
-
-
-def _processor() -> str:
-    """The processor's model, which platform.processor() does not say on Linux."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a device file, read line by line
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"

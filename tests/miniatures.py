@@ -7,10 +7,13 @@ Those that misbehave on one trial only do so where the first logit is 13.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -350,4 +353,256 @@ class ComposesTheMean(NumPy):
 
     @composed("mean")
     def cross_entropy(self, logits, target, *, reduction="mean"):
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class WrongSize(NumPy):
+    """Loses the last row."""
+
+    name = "wrong_size"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        return super().cross_entropy(logits, target, reduction="none")[:-1]
+
+
+class Interrupts(NumPy):
+    """Raises what a user's Ctrl-C would."""
+
+    name = "interrupts"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            raise KeyboardInterrupt
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class RaisesWhatCannotBeSent(NumPy):
+    """Raises something that is no Exception, and that holds a lock, which cannot be pickled."""
+
+    name = "raises_what_cannot_be_sent"
+
+    class Refusal(BaseException):
+        def __init__(self):
+            super().__init__("no", threading.Lock())
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            raise self.Refusal
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class EatsMemory(NumPy):
+    """Asks for more and more memory, as a kernel with a wrong size would."""
+
+    name = "eats_memory"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        eaten = []
+        while unlucky(logits) and len(eaten) < 64:
+            eaten.append(np.empty(2**27))
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class RecursesDeeply(NumPy):
+    """Calls itself without end for an unlucky input."""
+
+    name = "recurses_deeply"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            return self.cross_entropy(logits, target, reduction=reduction)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class FloodsStreams(NumPy):
+    """Writes megabytes to both streams, and ends for an unlucky input."""
+
+    name = "floods_streams"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        for _ in range(100):
+            os.write(1, b"flood " * 10000)
+            os.write(2, b"flood " * 10000)
+        if unlucky(logits):
+            os.write(2, b"\nthe end\n")
+            os._exit(3)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class ClosesStreams(NumPy):
+    """Closes both standard streams, which are not its own."""
+
+    name = "closes_streams"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        for descriptor in (1, 2):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class ClosesEverything(NumPy):
+    """Closes every file that is open, as a clumsy daemon would; nobody can hear it after that."""
+
+    name = "closes_everything"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            os.closerange(0, 4096)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class ChangesDirectory(NumPy):
+    """Goes to another folder, and takes away the module path."""
+
+    name = "changes_directory"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        os.chdir("/")
+        sys.path.clear()
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class Forks(NumPy):
+    """Splits into two processes that both go on, as a careless data loader does."""
+
+    name = "forks"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.fork()
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class LeavesThreads(NumPy):
+    """Starts threads that never end, which keep a process from ending by itself."""
+
+    name = "leaves_threads"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class PrintsAtImport(NumPy):
+    """Greets on both streams before anything was asked."""
+
+    name = "prints_at_import"
+
+    def __init__(self, device, mode):
+        print("welcome " * 100000)
+        print("welcome " * 100000, file=sys.stderr)
+
+
+class ImportsOnTheSecondTry(NumPy):
+    """Fails to import once, as a framework that compiles something on its first import does."""
+
+    name = "imports_on_the_second_try"
+
+    def __init__(self, device, mode):
+        if not os.path.exists("tried"):  # noqa: PTH110
+            open("tried", "w").close()  # noqa: PTH123
+            raise ImportError("the cache was cold")
+
+
+class LeavesPythonAtStart(NumPy):
+    """Calls sys.exit while it starts."""
+
+    name = "leaves_python_at_start"
+
+    def __init__(self, device, mode):
+        sys.exit("no license found")
+
+
+class HangsAtStart(NumPy):
+    """Never gets as far as its first question."""
+
+    name = "hangs_at_start"
+
+    def __init__(self, device, mode):
+        time.sleep(600)
+
+
+class SlowToSayWhatItIs(NumPy):
+    """Takes its time over its environment, longer than a trial may take."""
+
+    name = "slow_to_say_what_it_is"
+
+    def environment(self):
+        time.sleep(1.5)
+        return {"numpy": np.__version__}
+
+
+class LosesItsDevice(NumPy):
+    """After one bad input nothing works any more until the process is new, as after a CUDA assertion."""
+
+    name = "loses_its_device"
+    lost = False
+
+    def to_native(self, array):
+        if self.lost:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return super().to_native(array)
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        self.lost = self.lost or unlucky(logits)
+        if self.lost:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class FallsBackToCpu(NumPy):
+    """Has a GPU that computes every unlucky input on the CPU, in silence."""
+
+    name = "falls_back_to_cpu"
+    devices = ("gpu",)
+    place = "gpu:0"
+
+    def device_of(self, tensor):
+        return self.place
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        self.place = "cpu" if unlucky(logits) else "gpu:0"
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class NeverTheSame(NumPy):
+    """Adds in another order every time: now a neighbouring number, and for an unlucky input now a wrong one."""
+
+    name = "never_the_same"
+    calls = 0
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        value = super().cross_entropy(logits, target, reduction=reduction)
+        self.calls += 1
+        if self.calls % 2:
+            return value
+        return value * value.dtype.type(1.01) if unlucky(logits) else np.nextafter(value, value.dtype.type(np.inf))
+
+
+class WorksOnce(NumPy):
+    """Frees what its backward pass needs, so that a second one fails."""
+
+    name = "works_once"
+    seen: set[bytes] = set()
+
+    def gradient(self, loss, inputs, wrt, cotangent):
+        asked = repr(sorted(loss.options)).encode() + inputs[wrt].tobytes()
+        if asked in self.seen:
+            raise RuntimeError("backward through the graph a second time")
+        self.seen.add(asked)
+        return super().gradient(loss, inputs, wrt, cotangent)
+
+
+class DiesEveryTenthTime(NumPy):
+    """Dies of a signal on its tenth answer, whatever is asked."""
+
+    name = "dies_every_tenth_time"
+    calls = 0
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        self.calls += 1
+        if self.calls == 10:
+            os.kill(os.getpid(), signal.SIGSEGV)
         return super().cross_entropy(logits, target, reduction=reduction)

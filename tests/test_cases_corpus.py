@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from conformance.casefiles.build import half_last_digit
+from conformance.casefiles.case import half_last_digit
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.casefiles.schema import json_schema, json_schema_text
 from conformance.derivation import derive

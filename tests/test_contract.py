@@ -21,7 +21,7 @@ from conformance.targets.names import contract_faults, find_adapters, parse_targ
 from conformance.targets.wire import pack, unpack
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
-KNOWN = "faithful, jax, numpy, only_softmax, optax, tensorflow, torch"
+KNOWN = ", ".join(sorted({*find_adapters(), "faithful", "only_softmax"}))
 LOSS_NAMES = ", ".join(LOSSES)
 
 

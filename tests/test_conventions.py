@@ -17,8 +17,8 @@ from conformance.judge.declared import load_declarations
 from conformance.judge.observe import NEW, observe
 from conformance.losses import FORMATS
 from conformance.results.file import read_results
+from conformance.targets.answer import Answer
 from conformance.targets.names import find_adapters
-from conformance.targets.process import Answer
 
 ROOT = Path(__file__).parents[1]
 MINIATURES = ROOT / "tests" / "miniatures.py"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from conformance.cli import main
 from conformance.errors import DeviationError
 from conformance.judge.compare import Comparison
-from conformance.judge.deviations import Deviations, Entry, load_deviations
+from conformance.judge.deviations import Deviations, Entry, list_schema_text, load_deviations
 from conformance.judge.verdict import Judgement, _excuse
 from conformance.plan import make_plan
 from conformance.results.file import read_results
@@ -130,6 +133,13 @@ def judged(verdict: str, ratio: float | None = None) -> Judgement:
         (judged("mismatch", 5.0), {"outcome": "crash"}, "mismatch", "outside (listed at ours.yaml:3 as crash)"),
         (judged("crash"), {"outcome": "timeout"}, "crash", "outside (listed at ours.yaml:3 as timeout)"),
         (judged("timeout"), {"outcome": "timeout"}, "known", "outside"),
+        (
+            judged("mismatch", 5.0),
+            {"reason": "todo: say why"},
+            "mismatch",
+            "outside (listed at ours.yaml:3, where the reason is still to be written)",
+        ),
+        (judged("pass", 0.5), {"reason": "TODO"}, "fixed", "passes, but is listed at ours.yaml:3"),
         (judged("pass", 0.5), {}, "fixed", "passes, but is listed at ours.yaml:3"),
         (judged("pass", 0.5), {"passes": "sometimes"}, "pass", "outside"),
         (judged("mismatch", 5.0), {"passes": "sometimes"}, "known", "outside"),
@@ -223,6 +233,16 @@ def test_an_entry_for_what_was_not_selected_is_not_stale(run):
     assert (status, verdicts, results.footer.stale) == (0, ["pass"], [])
 
 
+def test_a_review_that_is_overdue_is_a_warning(run):
+    listed = f"  - {{trials: ['{WRONG}'], reason: r, review: 2020-02-01}}\n"
+    status, _, results, out = run(listed)
+    assert (status, results.footer.overdue) == (0, ["ours.yaml:2: its review was due on 2020-02-01"])
+    assert "deviation to look at again: ours.yaml:2: its review was due on 2020-02-01" in out
+    status, _, results, out = run(listed.replace("2020-02-01", "9999-12-31"))
+    assert (status, results.footer.overdue) == (0, [])
+    assert "look at again" not in out
+
+
 # What is wrong with a list
 
 
@@ -281,6 +301,49 @@ def test_every_mistake_of_every_list_is_said_at_once(tmp_path):
     assert [re.sub(r":.*", "", line) for line in lines[3:]] == [str(path) for path in lists[1:]]
     assert all(": cannot be read: " in line for line in lines[3:])
     assert str(caught.value).startswith("6 problems found:\n")
+
+
+# The published schema
+
+
+def as_json(text: str):
+    return json.loads(json.dumps(YAML(typ="safe").load(text), default=str))
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json.loads(list_schema_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_the_published_schema_is_the_current_one(capsys):
+    with pytest.raises(SystemExit):
+        main(["list", "schema", "deviations"])
+    published = Path(__file__).parents[1] / "docs" / "deviations.schema.json"
+    assert published.read_text() == capsys.readouterr().out == list_schema_text()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_the_schema_accepts_the_shipped_lists(validator, path):
+    validator.validate(as_json(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deviations: 3",
+        "deviations: []\nmore: 1",
+        "deviations: [{reason: r}]",
+        "deviations: [{trials: [a], reason: ''}]",
+        "deviations: [{trials: [a], reason: r, where: here}]",
+        "deviations: [{trials: [a], reason: r, at_most: 0}]",
+        "deviations: [{trials: [a], reason: r, passes: always}]",
+        "deviations: [{trials: [a], reason: r, when: {torch: 2.1}}]",
+    ],
+)
+def test_the_schema_refuses_what_the_loader_refuses(validator, text):
+    assert not validator.is_valid(as_json(text))
 
 
 # The shipped lists

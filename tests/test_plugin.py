@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from conformance.plan import shard_of
 from conformance.results.file import read_results
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
@@ -149,7 +150,7 @@ def test_a_crash_fails_its_own_item_only(done):
         "known deviation: Twenty ulps off, on purpose.",
         "unsupported: cross_entropy has no option weight",
         "not run: could not be started: RuntimeError: no device cpu here",
-        "crash: the process died\nlast words",
+        "crash: the process ended with status 1\nlast words",
         "mismatch: 1 of 1 elements (100.0%) outside the bound\ncross_entropy/plain[some_ulps_off:cpu:eager-float32]\n"
         "worst at (): got 1.364417552947998, expected 1.3644149422555576\nerror 2.61e-06 = 21.9 ulp, bound ",
         "inputs {'logits': [[0.10000000149011612, 0.20000000298023224, 0.30000001192092896, 0.4000000059604645], ",
@@ -172,7 +173,7 @@ def test_junit_xml(folder, done):
     crashed = [
         case for case in suite if case.attrib["name"] == "test_trial[cross_entropy/unlucky[exits:cpu:eager-float32]]"
     ]
-    assert crashed[0].find("failure").attrib["message"].startswith("Failed: crash: the process died")
+    assert crashed[0].find("failure").attrib["message"].startswith("Failed: crash: the process ended with status 1")
     reasons = Counter(case.find("skipped").attrib["message"] for case in suite if case.find("skipped") is not None)
     assert reasons == {
         "unsupported: cross_entropy has no option weight": 4,
@@ -189,6 +190,40 @@ def test_two_processes_write_one_result_file(folder, options, results):
     assert {trial.id: trial.verdict for trial in read.trials} == {trial.id: trial.verdict for trial in results.trials}
     assert len(read.trials) == len(results.trials)
     assert (read.footer.counts, read.environments) == (results.footer.counts, results.environments)
+
+
+STARTS = """
+import os
+from conformance.adapters.numpy_reference import NumPy
+
+class First(NumPy):
+    name = "first"
+
+    def __init__(self, device, mode):
+        super().__init__(device, mode)
+        with open({log!r}, "a") as file:
+            print(self.name, file=file)
+
+class Second(First):
+    name = "second"
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--dist=loadgroup",), ("other",)], ids=["plain", "loadgroup", "other tests"]
+)
+def test_two_processes_start_each_framework_once(folder, tmp_path, arguments):
+    """Also where other tests are run beside the trials; those are shared out as they come."""
+    log = tmp_path / "starts.txt"
+    (tmp_path / "starts.py").write_text(STARTS.format(log=str(log)))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "test_other.py").write_text("def test_one():\n    pass\n\n\ndef test_two():\n    pass\n")
+    adapters = [f"--conformance-adapter={tmp_path}/starts.py:{name}" for name in ("First", "Second")]
+    given = [f"--conformance-cases={folder}/cases.yaml", *adapters, "-n2", "-q"]
+    done = run_pytest("--pyargs", "conformance", *given, *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("18 passed" if "other" in arguments else "16 passed")
+    assert sorted(log.read_text().split()) == ["first", "second"]
 
 
 def test_everything_passes(folder, numpy_options):
@@ -213,6 +248,37 @@ def test_select_and_dtype_plan_a_part(folder, numpy_options):
     chosen = ["--conformance-select=*/plain", "--conformance-dtype=float32", f"--conformance-results={path}"]
     assert run_pytest("conformance", *numpy_options, *chosen).returncode == 0
     assert (len(read_results(path).trials), read_results(path).complete) == (2, True)
+
+
+def test_the_parts_of_a_session_are_those_of_a_run(folder, numpy_options):
+    parts = []
+    for i in (1, 2):
+        path = folder / f"part{i}.jsonl"
+        shard = [f"--conformance-shard={i}/2", f"--conformance-results={path}"]
+        assert run_pytest("conformance", *numpy_options, *shard).returncode == 0
+        assert read_results(path).header.options.shard == f"{i}/2"
+        parts.append({trial.case for trial in read_results(path).trials})
+    assert parts[0] == {case for case in parts[0] | parts[1] if shard_of(case, 2) == 1}
+    assert not parts[0] & parts[1]
+    assert len(parts[0] | parts[1]) == 4
+
+
+def test_a_session_that_was_killed_is_finished_by_a_run(folder, numpy_options):
+    path = folder / "killed.jsonl"
+    run_pytest("conformance", *numpy_options, f"--conformance-results={path}", "-k", "plain and not gradient")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    command = [sys.executable, "-m", "conformance", "run", "--resume", str(path)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (len(read_results(path).trials), read_results(path).complete) == (8, True)
+
+
+def test_a_review_that_is_overdue_is_said(folder, numpy_options):
+    listed = "deviations: [{trials: ['*/plain*'], passes: sometimes, reason: r, review: 2020-01-02}]\n"
+    (folder / "overdue.yaml").write_text(listed)
+    done = run_pytest("conformance", *numpy_options, f"--conformance-deviations={folder}/overdue.yaml")
+    said = f"conformance: deviation to look at again: {folder}/overdue.yaml:1: its review was due on 2020-01-02"
+    assert (done.returncode, said in done.stdout) == (0, True)
 
 
 def test_installed_it_runs_by_its_name(folder, numpy_options):
@@ -247,7 +313,7 @@ BAD_CASES = "conformance: 1 problem found:\n  {folder}/bad.yaml:2: cases: a list
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--conformance-target=nump"], "conformance: unknown target 'nump': the adapters are jax, numpy,"),
+        (["--conformance-target=nump"], "conformance: unknown target 'nump': the adapters are cupy, jax,"),
         (["--conformance-target=numpy", "--conformance-cases={folder}/bad.yaml"], BAD_CASES),
         (
             ["--conformance-target=numpy", "--conformance-cases={folder}/bad.yaml", "--conformance-results={folder}/x"],
@@ -257,7 +323,10 @@ BAD_CASES = "conformance: 1 problem found:\n  {folder}/bad.yaml:2: cases: a list
             ["--conformance-target=numpy", "--conformance-results={folder}/cases.yaml/x"],
             "conformance: cannot write results to {folder}/cases.yaml/x: ",
         ),
-        (["--conformance-target=nump", "-n1"], "conformance: unknown target 'nump': the adapters are jax, numpy,"),
+        (
+            ["--conformance-target=nump", "-n1"],
+            "conformance: unknown target 'nump': the adapters are cupy, jax,",
+        ),
     ],
     ids=["target", "cases", "cases before the result file", "result file", "target in a worker"],
 )
@@ -290,5 +359,16 @@ def test_the_plugin_is_inert_where_no_conformance_test_is_collected(tmp_path):
 
 def test_the_options_are_listed(tmp_path):
     help_text = run_pytest("--help", cwd=tmp_path).stdout
-    for name in ("target", "cases", "adapter", "select", "dtype", "deviations", "python", "results", "timeout"):
+    for name in (
+        "target",
+        "cases",
+        "adapter",
+        "select",
+        "dtype",
+        "deviations",
+        "python",
+        "shard",
+        "results",
+        "timeout",
+    ):
         assert f"--conformance-{name}=" in help_text

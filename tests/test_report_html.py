@@ -310,3 +310,10 @@ def test_a_cell_that_is_partly_unsupported_is_no_plain_pass() -> None:
     trials = [trial("kl_div/plain"), trial("kl_div/weighted", verdict="unsupported", message="no option weight")]
     page = Page(html.render(results(trials)))
     assert "kl_div pass in part 1 of 2 pass 1 unsupported" in page.words
+
+
+def test_what_is_wrong_with_the_lists_is_shown() -> None:
+    page = Page(html.render(results(ALL_VERDICTS, stale=["ours.yaml:3: x*"], overdue=["ours.yaml:9: its review was"])))
+    assert "Stale entries in the lists of deviations" in page.words
+    assert "ours.yaml:3: x*" in page.words
+    assert "Deviations to look at again ours.yaml:9: its review was" in page.words

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
 
 from conformance.casefiles.build_convention import Fault, build_convention, shape_faults
-from conformance.casefiles.case import Case
+from conformance.casefiles.case import Case, half_last_digit
 from conformance.casefiles.schema import CommonCase
 from conformance.casefiles.values import array
 from conformance.losses import Array, Loss
@@ -195,16 +194,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Published numbers keep their digits: text stays text."""
+    """Published numbers keep their digits: text stays text. The parser's own kind of float becomes a plain one."""
     if isinstance(value, list):
         return [_plain(x) for x in value]
-    return value
-
-
-def half_last_digit(printed: Any) -> float:
-    """Half a unit of the last printed digit of a number, written as such or as digits in quotes."""
-    try:
-        exponent = Decimal(str(printed)).as_tuple().exponent
-    except InvalidOperation:
-        raise ValueError(f"{str(printed)!r} is not a printed number; write it in decimal digits") from None
-    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
+    return float(value) if isinstance(value, float) else value

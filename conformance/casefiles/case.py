@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +55,20 @@ class Case:
     def wrt(self) -> str:
         """The input that gradients are taken with respect to."""
         return (self.convention.wrt if self.convention else "") or self.loss.wrt
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of what a verdict depends on: all that is given and what must come out, not the words about it."""
+        total = hashlib.sha256()
+        required = {"raises": self.raises, "printed": self.printed, "cotangent": self.cotangent}
+        asked = self.convention.facts if self.convention else {}
+        for part in (self.inputs, self.options, self.layout, required, asked):
+            for name, value in part.items():
+                said = (value.dtype.name, value.shape) if isinstance(value, np.ndarray) else value
+                total.update(repr((name, said)).encode())
+                if isinstance(value, np.ndarray):
+                    total.update(np.ascontiguousarray(value).tobytes())
+        return total.hexdigest()[:16]
 
     @cached_property
     def output_shape(self) -> tuple[int, ...]:
@@ -121,6 +137,15 @@ def questions(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> list[
         if dtypes is None or dtype in dtypes
         for output in case.outputs
     ]
+
+
+def half_last_digit(printed: Any) -> float:
+    """Half a unit of the last printed digit of a number, written as such or as digits in quotes."""
+    try:
+        exponent = Decimal(str(printed)).as_tuple().exponent
+    except InvalidOperation:
+        raise ValueError(f"{str(printed)!r} is not a printed number; write it in decimal digits") from None
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
 
 
 def widen(x: Array) -> Array:

@@ -52,6 +52,13 @@ class Convention:
     input_dtypes: Mapping[str, str] = field(default_factory=dict)
     bare: bool = False
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a verdict depends on: how it is asked, and the outcomes."""
+        asked = {"name": self.name, "output": self.output, "wrt": self.wrt, "bare": self.bare}
+        outcomes = {f"outcome {name}": str(outcome) for name, outcome in self.outcomes.items()}
+        return {**asked, "input_dtypes": sorted(self.input_dtypes.items()), **outcomes}
+
 
 def _text(x: Array) -> str:
     """Nested lists of numbers; of a large array of one number that number."""

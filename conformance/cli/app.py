@@ -13,6 +13,7 @@ app = App(
     name="conformance",
     version=__version__,
     help="Are a framework's cross-entropy losses right, in value and gradient?",
+    suppress_keyboard_interrupt=False,
 )
 listing = App(name="list", help="List what there is: cases, targets, losses, or the JSON Schema of case files.")
 app.command(listing)

@@ -13,7 +13,7 @@ from conformance.judge.verdict import FAILING
 from conformance.report.conventions import catalogue, columns
 from conformance.report.conventions_text import as_json, markdown, print_pages, print_table
 from conformance.report.terminal import console
-from conformance.run import MISMATCH
+from conformance.results.status import MISMATCH
 
 
 @app.command

@@ -9,8 +9,7 @@ from cyclopts import Parameter
 
 from conformance.casefiles.load import builtin_files, find_files
 from conformance.cli.app import app
-from conformance.freeze import freeze, frozen
-from conformance.run import MISMATCH
+from conformance.results.status import MISMATCH
 
 
 @app.command(name="freeze")
@@ -24,6 +23,8 @@ def freeze_command(*paths: Path, check: Annotated[bool, Parameter(negative="")] 
     check
         Write nothing; say which files are not what comes out, with exit status 1 if any.
     """
+    from conformance.freeze import freeze, frozen
+
     files = find_files(paths) if paths else builtin_files()
     changed = [path for path in files if frozen(path) != path.read_text()] if check else freeze(files)
     for path in changed:

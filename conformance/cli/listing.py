@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from conformance.casefiles.load import builtin_files, find_files, load_cases
-from conformance.casefiles.schema import json_schema_text
 from conformance.cli.app import AdapterFiles, CasePaths, listing
 from conformance.losses import LOSSES
 from conformance.targets.names import find_adapters
@@ -38,7 +39,11 @@ def list_losses() -> int:
 
 
 @listing.command(name="schema")
-def list_schema() -> int:
-    """Print the JSON Schema of case files, for editors."""
-    print(json_schema_text(), end="")
+def list_schema(of: Literal["cases", "deviations"] = "cases", /) -> int:
+    """Print the JSON Schema of case files, or of lists of known deviations, for editors."""
+    if of == "cases":
+        from conformance.casefiles.schema import json_schema_text as text
+    else:
+        from conformance.judge.deviations import list_schema_text as text
+    print(text(), end="")
     return 0

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
 from conformance.cli.app import AdapterFiles, CasePaths, app
-from conformance.explain import explain_case
-from conformance.plan import make_plan
-from conformance.report.html import write_html
+from conformance.errors import UsageError
+from conformance.plan import Plan, interpreters, plan_of
 from conformance.report.terminal import Progress, console, print_results
-from conformance.results.file import Writer, read_results
+from conformance.results.file import Results, Writer, read_results
+from conformance.results.records import Line
+from conformance.resume import resumed_plan
 from conformance.run import run
+from conformance.settings import Settings, find_settings
+from conformance.targets.process import Limits
 
 
 @app.command(name="run")
@@ -26,13 +31,22 @@ def run_command(
     dtype: Annotated[list[str] | None, Parameter(negative="")] = None,
     deviations: Annotated[list[Path] | None, Parameter(negative="")] = None,
     python: Annotated[list[str] | None, Parameter(negative="")] = None,
-    results: Path = Path("conformance-results.jsonl"),
-    slow: Annotated[bool, Parameter(negative="")] = False,
-    jobs: int = 2,
-    timeout: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0,
+    slow: Annotated[bool | None, Parameter(negative="")] = None,
+    shard: str = "",
+    results: Path | None = None,
+    resume: Path | None = None,
+    update_deviations: Annotated[bool, Parameter(negative="")] = False,
+    jobs: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    memory: Annotated[float | None, Parameter(validator=validators.Number(gte=0))] = None,
+    restarts: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
+    twice: bool | None = None,
+    cache: bool | None = None,
+    in_process: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Try the cases on targets and judge every trial.
 
+    Defaults come from [tool.conformance] in the nearest pyproject.toml, with the names of the options as keys.
     Exit status: 0, 1 (a failure), 2 (unusable input) or 3 (nothing ran, or less than planned).
 
     Parameters
@@ -47,58 +61,143 @@ def run_command(
         A list of known deviations of your own, beside those shipped with the adapters. Repeatable.
     python
         The interpreter that an adapter's framework lives in, as ADAPTER=PATH. Repeatable.
+    shard
+        Only the part I of N parts, as I/N. A case is always in the same part; `conformance merge` joins them.
     results
-        Where the result file is written.
+        Where the result file is written; by default conformance-results.jsonl.
     slow
         Try the cases tagged slow too.
+    resume
+        Finish the run that wrote this result file. What to try is taken from the file; what is judged stays.
+    update_deviations
+        Afterwards take what passes or is gone out of the lists of deviations, and put new failures in, without a
+        reason: that is for you to write. The status is that of the run.
     jobs
         How many targets run at once.
     timeout
         Seconds that one trial may take.
+    memory
+        GiB of data that a worker may hold, 0 for no limit; by default what the machine has, and no limit on a GPU.
+    restarts
+        How often a target's worker is started anew after it died.
+    twice
+        Put every question twice and report results whose bits differ; by default on every device but the CPU.
+    in_process
+        Run the frameworks in this process, for a debugger: a crash ends everything, and nothing times out.
+    cache
+        Keep parsed cases and references in the user's cache folder ($CONFORMANCE_CACHE names another), and use them.
     """
-    plan = make_plan(
-        targets,
-        case_paths=cases or (),
-        adapter_files=adapter or (),
-        select=select or (),
-        dtypes=dtype or (),
-        deviation_paths=deviations or (),
-        pythons=python or (),
-        slow=slow,
-    )
-    screen = console()
-    with Writer(results) as writer, Progress(console(stderr=True), plan.planned) as progress:
+    if resume and results:
+        raise UsageError(f"--resume {resume} goes on in that file; leave out --results {results}")
+    given: dict[str, Any] = {
+        "targets": list(targets),
+        "cases": [str(path) for path in cases or ()],
+        "adapter": adapter,
+        "select": select,
+        "dtype": dtype,
+        "deviations": [str(path) for path in deviations or ()],
+        "python": interpreters(python or ()),
+        "slow": slow,
+        "results": None if results is None else str(results),
+        "jobs": jobs,
+        "timeout": timeout,
+        "memory": memory,
+        "restarts": restarts,
+        "twice": twice,
+        "cache": cache,
+    }
+    chosen = find_settings(Path.cwd()).replaced(**given)
+    planned = partial(plan_of, cached=chosen.cache)
+    before = read_results(resume) if resume else None
+    if resume and before:  # what was tried is in the file, whatever the project's table says by now
+        plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
+    else:
+        plan = planned(chosen.options(shard))
+    if update_deviations and plan.options.cases and not plan.options.deviations:
+        raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
+    file = resume or Path(chosen.results)
+    finished = before is not None and before.footer is not None and len(before.judged) == plan.planned
+    if not finished:
+        _try(plan, file, before, chosen, in_process)
+    read = read_results(file)
+    print_results(console(), read)
+    for line in _updated(plan, read) if update_deviations else ():
+        print(line)
+    if plan.planned == 0 and plan.options.select:
+        example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
+        print(f"nothing matches {', '.join(plan.options.select)}; trial ids look like {example}")
+    print(f"Results: {file}")
+    assert read.footer is not None
+    return read.footer.exit_status
 
-        def write(line: object) -> None:
-            writer.write(line)  # type: ignore[arg-type]
+
+def _updated(plan: Plan, results: Results) -> Iterator[str]:
+    from conformance.relist import update_deviations
+
+    return update_deviations(plan, results)
+
+
+def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in_process: bool) -> None:
+    """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal."""
+    done = len(before.judged) if before else 0
+    bar = Progress(console(stderr=True), plan.planned, done)
+    with Writer(results, resume=before is not None) as writer, bar as progress:
+
+        def write(line: Line) -> None:
+            writer.write(line)
             progress.saw(line)
 
-        footer = run(plan, write, command=["conformance", *sys.argv[1:]], jobs=jobs, timeout=timeout)
-    print_results(screen, read_results(results))
-    if plan.planned == 0 and select:
-        example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
-        print(f"nothing matches {', '.join(select)}; trial ids look like {example}")
-    screen.print(f"Results: {results}", soft_wrap=True, highlight=False, markup=False)
-    return footer.exit_status
+        command = ["conformance", *sys.argv[1:]]
+        limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
+        try:
+            run(plan, write, command=command, jobs=chosen.jobs, limits=limits, in_process=in_process, before=before)
+        except KeyboardInterrupt:
+            print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
+            raise
 
 
 @app.command
-def report(results: Path, *, html: Path | None = None) -> int:
-    """Show a result file, and write it as one self-contained HTML file.
+def report(
+    results: Path,
+    *,
+    html: Path | None = None,
+    markdown: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    badge: Path | None = None,
+    github: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Show a result file in the terminal, or write it as what is asked for.
 
     Parameters
     ----------
     results
         The result file of a run.
     html
-        Where to write the HTML report.
+        Where to write one self-contained HTML file.
+    markdown
+        Where to write a job summary in Markdown; - is standard output.
+    badge
+        Where to write a badge as a shields.io endpoint.
+    github
+        Print the worst failures as annotations of a GitHub workflow.
     """
     read = read_results(results)
-    if html is None:
-        print_results(console(), read)
-    else:
+    if html is not None:
+        from conformance.report.html import write_html
+
         write_html(read, html)
         print(f"Report: {html}")
+    if markdown or badge or github:
+        from conformance.report import github as job
+        from conformance.report.write import write_text
+
+    if markdown is not None:
+        write_text(job.summary(read), markdown)
+    if badge is not None:
+        write_text(job.badge(read), badge)
+    if github:
+        print(job.commands(read), end="")
+    if not (html or markdown or badge or github):
+        print_results(console(), read)
     return 0
 
 
@@ -111,5 +210,7 @@ def explain(case: str, *, cases: CasePaths = None, adapter: AdapterFiles = None)
     case
         Id of the case, such as cross_entropy/worked_example.
     """
+    from conformance.explain import explain_case
+
     explain_case(console(), case, cases or [], adapter or [])
     return 0

@@ -8,6 +8,7 @@ broadcast.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,24 +54,24 @@ def compare(got: Array, reference: Reference, dtype: str) -> Comparison:
 def _compare_elements(got: Array, reference: Reference, fmt: Format) -> Comparison:
     with np.errstate(all="ignore"):
         error = np.abs((got - reference.value) - reference.remainder)
-        agrees = _same_class(got, reference, fmt)
-        error = np.where(agrees, np.where(np.isfinite(got) & np.isfinite(reference.value), error, 0.0), np.inf)
+        if not np.isfinite(error).all():
+            both = np.isfinite(got) & np.isfinite(reference.value)
+            error = np.where(_same_class(got, reference, fmt), np.where(both, error, 0.0), np.inf)
         ratio = _ratio(error, reference.bound)
-        wrong = ~(ratio <= 1)
-        worst = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-        flushed = (got == 0) & (reference.value != 0) & (np.abs(reference.value) < fmt.smallest_normal)
+        count = got.size - int(np.count_nonzero(ratio <= 1))
+        worst = np.unravel_index(ratio.argmax(), ratio.shape)
         expected = float(reference.value[worst])
         absolute = float(error[worst])
-        ulp = absolute / float(fmt.ulp(np.where(np.isfinite(expected), expected, fmt.largest)))
-        sharp = bool(np.all(_ratio(error, reference.sharp) <= 1))
-    count = int(wrong.sum())
+        ulp = absolute / float(fmt.ulp(expected if math.isfinite(expected) else fmt.largest))
+        sharp = bool((_ratio(error, reference.sharp) <= 1).all())
+        message = _describe(got, reference, ~(ratio <= 1), fmt) if count else ""
     return Comparison(
         ok=count == 0,
         sharp=sharp,
-        message="" if count == 0 else _describe(got, reference, wrong, agrees),
+        message=message,
         elements=got.size,
         wrong=count,
-        flushed=int(flushed.sum()),
+        flushed=0 if got.all() else _flushed(got, reference.value, fmt),
         index=tuple(int(i) for i in worst),
         got=float(got[worst]),
         expected=expected,
@@ -97,11 +98,19 @@ def _same_class(got: Array, reference: Reference, fmt: Format) -> Array:
 
 def _ratio(error: Array, bound: Array) -> Array:
     """Error over bound; zero where there is no error, infinite where the bound is no finite number."""
-    ratio = np.where(error == 0, 0.0, error / bound)
+    ratio = error / bound
+    if np.isfinite(ratio + bound).all():
+        return np.asarray(ratio)
+    ratio = np.where(error == 0, 0.0, ratio)
     return np.where(np.isnan(ratio) | ((error > 0) & ~np.isfinite(bound)), np.inf, ratio)
 
 
-def _describe(got: Array, reference: Reference, wrong: Array, agrees: Array) -> str:
+def _flushed(got: Array, value: Array, fmt: Format) -> int:
+    return int(np.count_nonzero((got == 0) & (value != 0) & (np.abs(value) < fmt.smallest_normal)))
+
+
+def _describe(got: Array, reference: Reference, wrong: Array, fmt: Format) -> str:
+    agrees = _same_class(got, reference, fmt)
     count, size = int(wrong.sum()), got.size
     message = f"{count} of {size} elements ({count / size:.1%}) outside the bound"
     classes = int((wrong & ~agrees).sum())

@@ -23,7 +23,8 @@ from pydantic import Field
 
 from conformance.casefiles.case import Case
 from conformance.errors import DeclarationError, Problem
-from conformance.judge.lists import Listed, any_of, load_lists
+from conformance.globs import any_glob
+from conformance.judge.lists import Listed, load_lists
 
 
 class Declaration(Listed):
@@ -36,7 +37,7 @@ class Declaration(Listed):
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        return any_of(self.cases)
+        return any_glob(self.cases)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@
 
 In `trials`, `*` and `?` are the only special characters, as trial ids hold brackets. A listed trial that passes is
 `fixed`, and an entry that matches no trial is stale: both fail the run, so that a list never hides the next defect.
+An entry whose reason begins with TODO, as `--update-deviations` writes it, excuses nothing until somebody gives one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,30 +26,53 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from conformance.errors import DeviationError, Problem
-from conformance.judge.lists import Listed, any_of, load_lists
+from conformance.globs import any_glob
+from conformance.judge.lists import Listed, load_lists
 
 
 class Entry(Listed):
     """One entry of a list."""
 
-    trials: list[str] = Field(min_length=1)
-    outcome: Literal["mismatch", "error", "crash", "timeout"] = "mismatch"
-    at_most: float | None = Field(None, gt=0)
-    passes: Literal["never", "sometimes"] = "never"
-    reason: str = Field(min_length=1)
-    issue: str = ""
-    review: dt.date | None = None
+    trials: list[str] = Field(
+        min_length=1, description="Globs over trial ids; * and ? are the only special characters."
+    )
+    outcome: Literal["mismatch", "error", "crash", "timeout"] = Field("mismatch", description="How they fail.")
+    at_most: float | None = Field(None, gt=0, description="Ceiling on error over bound; none by default.")
+    passes: Literal["never", "sometimes"] = Field(
+        "never", description="sometimes, where it depends on the processor: passing is then no surprise."
+    )
+    reason: str = Field(min_length=1, description="Why they fail. One that begins with TODO excuses nothing.")
+    issue: str = Field("", description="Where it is reported.")
+    review: dt.date | None = Field(None, description="When somebody should look at it again.")
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether the reason is still to be written by a person."""
+        return self.reason.lstrip().upper().startswith("TODO")
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        return any_of(self.trials)
+        return any_glob(self.trials)
 
     def applies(self, trial: str, facts: Mapping[str, str]) -> bool:
         """Whether the entry speaks of this trial, in an environment with these `facts`."""
         return self.pattern.fullmatch(trial) is not None and self.holds(facts)
+
+
+class DeviationList(BaseModel):
+    """Known deviations: trials that fail for a known reason."""
+
+    model_config = ConfigDict(extra="forbid", title="Known deviations of loss-conformance")
+    deviations: list[Entry]
+
+
+def list_schema_text() -> str:
+    """The JSON Schema of a list of deviations, as published."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **DeviationList.model_json_schema()}
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
 @dataclass
@@ -68,10 +93,14 @@ class Deviations:
     def stale(self, trials: Iterable[str]) -> list[Entry]:
         """Entries that match no trial of the whole plan, whatever their conditions."""
         left = {i: e for i, e in enumerate(self.entries) if i not in self.matched}
-        for trial in trials:
+        for trial in trials if left else ():
             for i in [i for i, e in left.items() if e.pattern.fullmatch(trial)]:
                 del left[i]
         return list(left.values())
+
+    def overdue(self, today: dt.date) -> list[Entry]:
+        """Entries whose review date has passed."""
+        return [entry for entry in self.entries if entry.review and entry.review < today]
 
 
 def load_deviations(paths: Iterable[Path]) -> list[Entry]:

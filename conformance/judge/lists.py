@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.json_schema import SkipJsonSchema
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -23,8 +23,10 @@ class Listed(BaseModel):
     """One entry of a list; `where`, the file and line it stands at, is no key of the list."""
 
     model_config = ConfigDict(extra="forbid")
-    when: dict[str, str] = Field(default_factory=dict)
-    where: str = ""
+    when: dict[str, str] = Field(
+        default_factory=dict, description="Version ranges by package; platform, device and mode by value."
+    )
+    where: SkipJsonSchema[str] = ""
 
     @field_validator("when")
     @classmethod
@@ -51,11 +53,6 @@ def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
         return name in facts and SpecifierSet(value).contains(Version(facts[name]), prereleases=True)
     except InvalidVersion:
         return False
-
-
-def any_of(globs: Sequence[str]) -> re.Pattern[str]:
-    """A pattern that matches what any of the globs does; `*` and `?` are the only special characters."""
-    return re.compile("|".join(re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".") for glob in globs))
 
 
 Entry = TypeVar("Entry", bound=Listed)

@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.casefiles.convention import Convention, Outcome
 from conformance.losses import FORMATS, Array
-from conformance.targets.process import Answer
+from conformance.targets.answer import Answer
 
 NEW = "new"
 """The name of an outcome that no name fits, which is for a person to look at."""

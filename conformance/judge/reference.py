@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from conformance.casefiles.case import Question
 from conformance.judge.exact import exact
-from conformance.losses import Accuracy, Array, bounds, sharp
+from conformance.losses import Accuracy, Array, pass_line, sharp
 
 _REFERENCE_SLACK = 1 + 2.0**-20
 """The float64 reference of a narrower dtype is itself in error by at most the same bound with 2**-53 for the dtype's
@@ -25,23 +25,27 @@ class Reference:
     sharp: Array
 
 
-def reference(question: Question) -> Reference:
-    """Reference and bounds at exactly the inputs that the framework sees; float64 by ball arithmetic."""
+def reference(question: Question, accuracy: Accuracy = ()) -> Reference:
+    """Reference and bounds at exactly the inputs that the framework sees; `accuracy` is what the framework declares of
+    its exp, log and log1p."""
+    value, remainder, bound = required(question)
+    return Reference(value, remainder, bound, np.minimum(grade(question, accuracy), bound))
+
+
+def required(question: Question) -> tuple[Array, Array, Array]:
+    """Value, remainder and pass line; float64 by ball arithmetic."""
     inputs, options, cotangent = question.exact
     loss = question.case.loss
-    derived = bounds(loss, question.dtype, inputs, options, cotangent)
-    value, remainder = derived.value, np.zeros_like(derived.value)
+    value, bound = pass_line(loss, question.dtype, inputs, options, cotangent)
+    remainder = np.zeros_like(value)
     if question.dtype == "float64":
         certified, rest = exact(loss, inputs, options, cotangent)
         enclosed = np.isfinite(certified)
         value, remainder = np.where(enclosed, certified, value), np.where(enclosed, rest, 0.0)
-    return Reference(value, remainder, derived.bound * _REFERENCE_SLACK, derived.sharp * _REFERENCE_SLACK)
+    return value, remainder, bound * _REFERENCE_SLACK
 
 
-def graded(reference: Reference, question: Question, accuracy: Accuracy) -> Reference:
-    """The reference with the sharp grade of a framework that declares its own accuracy of exp, log and log1p."""
-    if not accuracy:
-        return reference
+def grade(question: Question, accuracy: Accuracy) -> Array:
+    """The sharp grade, before it is cut to the bound."""
     inputs, options, cotangent = question.exact
-    grade = sharp(question.case.loss, question.dtype, inputs, options, cotangent, accuracy=accuracy) * _REFERENCE_SLACK
-    return replace(reference, sharp=np.minimum(grade, reference.bound))
+    return sharp(question.case.loss, question.dtype, inputs, options, cotangent, accuracy=accuracy) * _REFERENCE_SLACK

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.build import half_last_digit
-from conformance.casefiles.case import Question
+from conformance.casefiles.case import Question, half_last_digit
 from conformance.casefiles.convention import Convention
 from conformance.judge.compare import Comparison, compare
 from conformance.judge.declared import Declaration
@@ -16,7 +15,7 @@ from conformance.judge.deviations import Entry
 from conformance.judge.observe import NEW, observe, shown
 from conformance.judge.reference import Reference
 from conformance.losses import FORMATS, Array
-from conformance.targets.process import Answer
+from conformance.targets.answer import Answer
 
 VERDICTS = ("pass", "mismatch", "known", "fixed", "unsupported", "error", "crash", "timeout", "not run")
 FAILING = ("mismatch", "error", "crash", "timeout")
@@ -46,12 +45,30 @@ def judge(
     reference: Reference | None,
     entry: Entry | None,
     declared: Declaration | None = None,
+    *,
+    device: str = "",
 ) -> Judgement:
     """The verdict on an answer. `reference` is None where no value is expected: an error case or a convention.
 
     `entry` is the known deviation that applies, `declared` what the framework's documentation says of a convention.
+    A result that was computed elsewhere than on `device` is an error, if both are known.
     """
-    return _excuse(_judge(question, answer, reference, declared), entry)
+    if device and answer.device and answer.device.partition(":")[0] != device:
+        return _excuse(Judgement("error", f"asked for {device}, but computed on {answer.device}"), entry)
+    return _excuse(_judge_both(question, answer, reference, declared), entry)
+
+
+def _judge_both(
+    question: Question, answer: Answer, reference: Reference | None, declared: Declaration | None
+) -> Judgement:
+    """The verdict on both results of a question that was put twice: each must be right, and they may differ."""
+    judgement = _judge(question, answer, reference, declared)
+    if answer.array is None or answer.again is None:
+        return judgement
+    second = _judge(question, replace(answer, array=answer.again), reference, declared)
+    worse = second if judgement.verdict == "pass" else judgement
+    note = f"not the same twice: {answer.differing} of {answer.array.size} elements differ in their bits"
+    return replace(worse, message=f"{worse.message}; {note}".removeprefix("; "))
 
 
 def _judge(question: Question, answer: Answer, reference: Reference | None, declared: Declaration | None) -> Judgement:
@@ -96,7 +113,9 @@ def _excuse(judgement: Judgement, entry: Entry | None) -> Judgement:
         return replace(judgement, verdict="fixed", message=f"passes, but is listed at {entry.where}", entry=entry)
     comparison = judgement.comparison
     ratio = comparison.ratio if comparison and comparison.ratio is not None else float("inf")
-    if judgement.verdict != entry.outcome:
+    if entry.unwritten:
+        note = f"listed at {entry.where}, where the reason is still to be written"
+    elif judgement.verdict != entry.outcome:
         note = f"listed at {entry.where} as {entry.outcome}"
     elif entry.at_most is not None and ratio > entry.at_most:
         note = f"error over bound is {ratio:.3g}, above the {entry.at_most:g} listed at {entry.where}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +19,19 @@ from conformance.losses.arithmetic import Number
 from conformance.losses.formats import DTYPES, FORMATS, Array, Format
 from conformance.losses.rounded import Accuracy, Model, Rounded, bound_model, sharp_model
 
-__all__ = ["DTYPES", "FORMATS", "LOSSES", "Accuracy", "Array", "Bounds", "Format", "Loss", "bounds", "sharp"]
+__all__ = [
+    "DTYPES",
+    "FORMATS",
+    "LOSSES",
+    "Accuracy",
+    "Array",
+    "Bounds",
+    "Format",
+    "Loss",
+    "bounds",
+    "pass_line",
+    "sharp",
+]
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,12 @@ class Loss:
     gradient: Callable[..., Number]
     formula: str
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Names of the array inputs, the differentiated one first."""
         return tuple(p.name for p in self._parameters() if p.kind is p.POSITIONAL_OR_KEYWORD)
 
-    @property
+    @cached_property
     def options(self) -> dict[str, inspect.Parameter]:
         return {p.name: p for p in self._parameters() if p.kind is p.KEYWORD_ONLY}
 
@@ -43,6 +56,10 @@ class Loss:
     def wrt(self) -> str:
         """The input that gradients are taken with respect to."""
         return self.inputs[0]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its name, so that a loss is one object however it comes."""
+        return _by_name, (self.name,)
 
     def _parameters(self) -> list[inspect.Parameter]:
         return list(inspect.signature(self.value, eval_str=True).parameters.values())
@@ -65,6 +82,10 @@ class Loss:
             return self.gradient(number(cotangent), **arguments)
 
 
+def _by_name(name: str) -> Loss:
+    return LOSSES[name]
+
+
 def _convert(number: Callable[[Any], Number], x: Any) -> Any:
     if isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind not in "iub"):
         return number(x)
@@ -84,11 +105,18 @@ def bounds(
     loss: Loss, dtype: str, inputs: Mapping[str, Array], options: Mapping[str, Any], cotangent: Array | None = None
 ) -> Bounds:
     """Reference and bounds of the value, or of the gradient when a `cotangent` is given, for inputs in `dtype`."""
+    value, bound = pass_line(loss, dtype, inputs, options, cotangent)
+    return Bounds(value, bound, np.minimum(sharp(loss, dtype, inputs, options, cotangent), bound))
+
+
+def pass_line(
+    loss: Loss, dtype: str, inputs: Mapping[str, Array], options: Mapping[str, Any], cotangent: Array | None = None
+) -> tuple[Array, Array]:
+    """The float64 reference and the pass line alone."""
     line = loss.evaluate(_rounded(bound_model(dtype)), inputs, options, cotangent)
     # A result below the smallest normal number may be flushed even where nothing on the way to it was rounded.
     tiny = (line.value != 0) & (np.abs(line.value) < FORMATS[dtype].smallest_normal) & (dtype != "float16")
-    bound = line.error + np.where(tiny, line.model.underflow, 0.0)
-    return Bounds(line.value, bound, np.minimum(sharp(loss, dtype, inputs, options, cotangent), bound))
+    return line.value, line.error + np.where(tiny, line.model.underflow, 0.0)
 
 
 def sharp(

@@ -62,7 +62,7 @@ class Format:
         magnitude = np.minimum(np.abs(np.asarray(value, dtype=np.float64)), self.largest)
         exponent = np.frexp(magnitude)[1] - 1
         exponent = np.where(magnitude == 0, self.min_exponent, exponent)
-        exponent = np.clip(exponent, self.min_exponent, self.max_exponent)
+        exponent = np.minimum(np.maximum(exponent, self.min_exponent), self.max_exponent)
         return np.asarray(np.ldexp(1.0, exponent - self.precision + 1))
 
     def round(self, value: Array | float) -> Array:

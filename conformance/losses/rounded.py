@@ -130,8 +130,7 @@ class Rounded(NDArrayOperatorsMixin):
         if ufunc not in _RULES:
             return NotImplemented
         value, error = _RULES[ufunc](self.model, *(_pair(x) for x in inputs))
-        # An infinite or NaN value is judged by its class alone.
-        return Rounded(value, self.model, np.where(np.isfinite(value), error, 0.0))
+        return Rounded(value, self.model, _of_finite(value, error))
 
     def total(self, axis: Any, keepdims: bool) -> Rounded:
         """Sum of the elements in any order: at most (1+u)**height - 1 relative to the sum of magnitudes (Higham,
@@ -146,7 +145,7 @@ class Rounded(NDArrayOperatorsMixin):
         value = self.value.sum(axis, keepdims=keepdims)
         if self.model.u_sum < self.model.u:  # the float32 sum of a 16-bit type is stored in that type
             error = error + np.where(height > 0, self.model.u * (np.abs(value) + error), 0.0)
-        return Rounded(value, self.model, np.where(np.isfinite(value), error, 0.0))
+        return Rounded(value, self.model, _of_finite(value, error))
 
     def roundings(self, count: int) -> Rounded:
         """`count` further roundings, for constants stored in the dtype or operations done in another order."""
@@ -168,6 +167,12 @@ def _pair(x: Any) -> Pair:
     return value, np.zeros_like(value)
 
 
+def _of_finite(value: Array, error: Array) -> Array:
+    """The error; an infinite or NaN value is judged by its class alone."""
+    finite = np.isfinite(value)
+    return error if finite.all() else np.where(finite, error, 0.0)
+
+
 def _round(model: Model, value: Array, error: Array) -> Pair:
     return value, error + model.u * (np.abs(value) + error)
 
@@ -182,14 +187,15 @@ def _subtract(model: Model, a: Pair, b: Pair) -> Pair:
 
 def _multiply(model: Model, a: Pair, b: Pair) -> Pair:
     value = a[0] * b[0]
-    inherited = np.abs(a[0]) * b[1] + np.abs(b[0]) * a[1] + a[1] * b[1]
+    first, second = np.abs(a[0]), np.abs(b[0])
+    inherited = first * b[1] + second * a[1] + a[1] * b[1]
     rounded = _round(model, value, inherited)[1] + model.underflow
-    return value, np.where(_trivial(a) | _trivial(b), inherited, rounded)
+    return value, np.where(_trivial(first, a[1]) | _trivial(second, b[1]), inherited, rounded)
 
 
-def _trivial(a: Pair) -> Array:
+def _trivial(magnitude: Array, error: Array) -> Array:
     """Exactly 0, 1 or -1: multiplying by it rounds nothing."""
-    return np.asarray((a[1] == 0) & ((a[0] == 0) | (np.abs(a[0]) == 1)))
+    return np.asarray((error == 0) & ((magnitude == 0) | (magnitude == 1)))
 
 
 def _divide(model: Model, a: Pair, b: Pair) -> Pair:

@@ -18,9 +18,9 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from conformance.errors import ResultError
 from conformance.report import summary
 from conformance.report.conventions import catalogue
+from conformance.report.write import write_text
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
@@ -32,12 +32,7 @@ _JSON_FLOATS = {"Infinity": "inf", "-Infinity": "-inf"}
 
 def write_html(results: Results, path: Path) -> None:
     """Write the report of a result file. Raises `ResultError` when `path` cannot be written."""
-    page = render(results)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"cannot write the report to {path}: {error.strerror or error}") from error
+    write_text(render(results), path)
 
 
 def render(results: Results) -> str:

@@ -76,7 +76,8 @@ def shortfall(results: Results) -> str:
     """Why a result file does not hold all that was planned, in one sentence; empty when it does."""
     judged, planned, footer = len(results.trials), results.header.planned, results.footer
     if footer is None:
-        return f"CUT OFF: the run was stopped after {judged} of {planned} planned trials."
+        within = " Its last line was cut off, too, and is left out." if results.cut else ""
+        return f"CUT OFF: the run was stopped after {judged} of {planned} planned trials.{within}"
     if footer.judged != judged:
         return f"DAMAGED: the file holds {judged} trials, but its last line counts {footer.judged}."
     if judged != planned:

@@ -29,11 +29,11 @@ def console(*, stderr: bool = False) -> Console:
 class Progress:
     """A bar while a run works; silent in CI and wherever the output is no terminal."""
 
-    def __init__(self, console: Console, planned: int) -> None:
+    def __init__(self, console: Console, planned: int, done: int = 0) -> None:
         quiet = not console.is_terminal or bool(os.environ.get("CI"))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = RichProgress(*columns, console=console, disable=quiet, transient=True)
-        self._task = self._bar.add_task("starting", total=planned)
+        self._task = self._bar.add_task("starting", total=planned, completed=done)
 
     def saw(self, line: object) -> None:
         if isinstance(line, Trial):
@@ -59,11 +59,15 @@ def print_results(console: Console, results: Results) -> None:
     if results.footer is None:
         judged, planned = len(results.trials), results.header.planned
         console.print(f"Incomplete: the run was cut off after {judged} of {planned} trials.", highlight=False)
+        if results.cut:
+            console.print("The last line of the file was cut off, too, and is left out.", highlight=False)
         return
     if results.header.slow_left_out:
         console.print(f"{results.header.slow_left_out} slow cases were left out; --slow tries them.", highlight=False)
     for entry in results.footer.stale:
         console.print(f"stale deviation: {entry} matches no trial", soft_wrap=True, highlight=False, markup=False)
+    for entry in results.footer.overdue:
+        console.print(f"deviation to look at again: {entry}", soft_wrap=True, highlight=False, markup=False)
     status = results.footer.exit_status
     console.print(
         f"{results.footer.judged} of {results.header.planned} planned trials in {results.footer.seconds:.1f} s; "

@@ -24,6 +24,7 @@ def case_info(case: Case) -> CaseInfo:
         tags=list(case.tags),
         where=case.where,
         convention=_convention_info(case) if case.convention else None,
+        digest=case.digest,
     )
 
 

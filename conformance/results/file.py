@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO, Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from conformance.errors import ResultError
 from conformance.results.records import SCHEMA_VERSION, Environment, Footer, Header, Line, Trial
@@ -18,23 +19,31 @@ _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind
 
 
 class Writer:
-    """Writes lines, each flushed at once: what was judged survives a kill. Use as a context manager."""
+    """Writes lines, each flushed at once: what was judged survives a kill. Use as a context manager.
 
-    def __init__(self, path: Path) -> None:
+    A new file takes the place of an earlier one with its first line. With `resume` the lines go behind those of the
+    earlier file, whose half-written last line is removed first.
+    """
+
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
         """Raises `ResultError` when `path` cannot be written; a file that was there is then untouched."""
+        self._path = path
+        self._placed = resume
+        self._new = path.with_name(f".{path.name}.{os.getpid()}")
         try:
+            if resume:
+                self._file: IO[bytes] = path.open("r+b")
+                _seek_end_of_lines(self._file)
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError("Is a directory")
-            self._new = path.with_name(f".{path.name}.{os.getpid()}")
-            self._file: IO[str] = self._new.open("w", encoding="utf-8")
+            self._file = self._new.open("wb")
         except OSError as error:
             raise ResultError(f"cannot write results to {path}: {error.strerror or error}") from error
-        self._path = path
-        self._placed = False
 
     def write(self, line: Line) -> None:
-        self._file.write(line.model_dump_json(exclude_none=True) + "\n")
+        self._file.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
         self._file.flush()
         if not self._placed:  # only now does a new run take the place of the old one
             self._new.replace(self._path)
@@ -52,6 +61,17 @@ class Writer:
             self._new.unlink(missing_ok=True)
 
 
+def _seek_end_of_lines(file: IO[bytes]) -> None:
+    """Go to the end of the last whole line and cut off what follows; a line that lacks only its end is given it."""
+    lines = file.read().split(b"\n")
+    if lines[-1]:
+        if _is_json(lines[-1]):
+            file.write(b"\n")
+        else:
+            file.seek(-len(lines[-1]), os.SEEK_END)
+            file.truncate()
+
+
 def parse_line(text: str | bytes) -> Line:
     """One line of a result file. Raises pydantic's `ValidationError` when it is none."""
     return _LINE.validate_json(text)
@@ -59,56 +79,79 @@ def parse_line(text: str | bytes) -> Line:
 
 @dataclass
 class Results:
-    """A result file read back. `footer` is None when the run was cut off."""
+    """A result file read back. `footer` is None when the run was cut off, `cut` whether that was within a line."""
 
     header: Header
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     footer: Footer | None = None
+    cut: bool = False
 
     @property
     def complete(self) -> bool:
         return self.footer is not None and self.footer.judged == self.header.planned
 
+    @property
+    def judged(self) -> dict[str, Trial]:
+        """The trials that were run, by id."""
+        return {trial.id: trial for trial in self.trials if trial.verdict != "not run"}
+
 
 def read_results(path: Path) -> Results:
     """Read a result file; a half-written last line of a killed run is dropped. Raises `ResultError` otherwise."""
     try:
-        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+        *lines, rest = path.read_bytes().split(b"\n")
     except OSError as error:
         raise ResultError(f"cannot read results from {path}: {error}") from error
-    if lines == [b""]:
+    if not lines and not rest:
         raise ResultError(f"{path} is empty: no run got as far as its header")
-    return collect(path, _parse(path, lines))
+    parsed = [_parse(path, number, text) for number, text in enumerate(lines, start=1)]
+    cut = bool(parsed) and bool(rest) and not _is_json(rest)
+    if rest and not cut:
+        parsed.append(_parse(path, len(lines) + 1, rest))
+    results = collect(path, parsed)
+    results.cut = cut
+    return results
 
 
-def _parse(path: Path, lines: list[bytes]) -> Iterable[Line]:
-    for number, text in enumerate(lines, start=1):
-        try:
-            yield parse_line(text)
-        except ValidationError as error:
-            if number == len(lines) > 1 and error.errors()[0]["type"] == "json_invalid":
-                return
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ResultError(f"{path}:{number}: not a line of a result file: {where}: {first['msg']}") from error
+def _parse(path: Path, number: int, text: bytes) -> Line:
+    try:
+        return parse_line(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}:{number}: not a line of a result file: {where}: {first['msg']}") from error
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        from_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 def collect(path: Path, lines: Iterable[Line]) -> Results:
-    """The lines of a run together. `path`, where they are from, is for messages."""
+    """The lines of a run together. A resumed run writes behind the footer; its trials replace those of the same id.
+
+    `path`, where they are from, is for messages.
+    """
     results: Results | None = None
+    trials: dict[str, Trial] = {}
     for line in lines:
         if isinstance(line, Header):
             if line.schema_version > SCHEMA_VERSION:
                 raise ResultError(f"{path}: written by a later version (schema {line.schema_version})")
-            results = Results(line)
+            results, trials = Results(line), {}
         elif results is None:
             raise ResultError(f"{path}:1: the first line of a result file is its header")
         elif isinstance(line, Environment):
             results.environments[line.target] = line.facts
         elif isinstance(line, Trial):
-            results.trials.append(line)
+            trials[line.id] = line
+            results.footer = None
         else:
             results.footer = line
     assert results is not None
+    results.trials = list(trials.values())
     return results

@@ -50,10 +50,28 @@ class CaseInfo(Record):
     tags: list[str] = Field(default_factory=list)
     where: str = ""
     convention: ConventionInfo | None = None
+    digest: str = ""
+
+
+class Options(Record):
+    """What the run was asked to try, as its command line said it; a run that was cut off is finished by it."""
+
+    targets: list[str] = Field(default_factory=list)
+    cases: list[str] = Field(default_factory=list)
+    adapter: list[str] = Field(default_factory=list)
+    select: list[str] = Field(default_factory=list)
+    dtype: list[str] = Field(default_factory=list)
+    deviations: list[str] = Field(default_factory=list)
+    python: list[str] = Field(default_factory=list)
+    shard: str = ""
+    slow: bool = False
 
 
 class Header(Record):
-    """The first line: what was planned, with what."""
+    """The first line: what was planned, with what. `files` are the adapters and lists in use, by their digests.
+
+    `options` is None where no command line can be given again: in a merged file, and in those of earlier versions.
+    """
 
     kind: Literal["header"] = "header"
     schema_version: int = SCHEMA_VERSION
@@ -64,6 +82,8 @@ class Header(Record):
     command: list[str]
     started: str
     host: dict[str, str]
+    options: Options | None = None
+    files: dict[str, str] = Field(default_factory=dict)
     unavailable: dict[str, str] = Field(default_factory=dict)
     slow_left_out: int = 0
     cases: dict[str, CaseInfo] = Field(default_factory=dict)
@@ -81,7 +101,8 @@ class Trial(Record):
     """One judged trial. Errors are those of the worst element, the one with the largest error over bound.
 
     `inputs`, `options`, `got_all` and `expected_all` are there when the trial did not simply pass and the arrays are
-    small.
+    small. `device` is where the result was read back from, if the adapter can tell; `differing` counts the elements
+    whose bits were others the second time, where the question was put twice.
     """
 
     kind: Literal["trial"] = "trial"
@@ -111,6 +132,8 @@ class Trial(Record):
     bound: float | None = None
     ratio: float | None = None
     seconds: float = 0.0
+    device: str = ""
+    differing: int | None = None
     reason: str = ""
     issue: str = ""
     listed: str = ""
@@ -121,12 +144,13 @@ class Trial(Record):
 
 
 class Footer(Record):
-    """The last line. A file without it was cut off."""
+    """The last line. A file without it was cut off. `overdue` are deviations whose review date has passed."""
 
     kind: Literal["footer"] = "footer"
     judged: int
     counts: dict[str, int]
     stale: list[str] = Field(default_factory=list)
+    overdue: list[str] = Field(default_factory=list)
     seconds: float
     exit_status: int
 

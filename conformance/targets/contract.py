@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -109,8 +110,13 @@ def bind_bare(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping
     return BoundLoss(function, loss, inputs, {})
 
 
-def keyword_options(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """The keyword-only parameters of a method, with evaluated annotations where they can be."""
+    return _keyword_options(getattr(method, "__func__", method))
+
+
+@cache
+def _keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         signature = inspect.signature(method, eval_str=True)
     except Exception:  # an annotation that names what is not there; the names are still good

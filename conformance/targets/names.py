@@ -29,6 +29,7 @@ class Adapter:
 
     name: str
     location: str
+    source: Path
     requires: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
@@ -120,6 +121,7 @@ def _inspect(location: str) -> Adapter:
     return Adapter(
         cls.name,
         location,
+        source,
         tuple(getattr(cls, "requires", ())),
         tuple(getattr(cls, "devices", ())),
         tuple(getattr(cls, "modes", ())),

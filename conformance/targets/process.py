@@ -1,33 +1,32 @@
-"""The host's side of a worker: start it in its interpreter, send questions, receive answers, notice when it dies."""
+"""The host's side of a worker: start it in its interpreter, send questions, receive answers, say how it died."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import pickle
 import queue
+import signal
+import subprocess
 import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import execnet
-import numpy as np
 
 import conformance
 from conformance.casefiles.case import Question
-from conformance.losses import Array
+from conformance.targets.answer import Answer, from_reply, request
 from conformance.targets.names import Target
-from conformance.targets.wire import pack, unpack
 
 START_SECONDS = 120.0
 """How long a framework may take to import."""
-_WINDOW = 32
-"""Questions sent ahead of the answers, so that neither side waits for the other."""
-_RESTARTS = 20
+_LAST_BYTES = 4096
+_LAST_LINES = 8
 
 _BOOTSTRAP = """
 import importlib.util, os, sys
@@ -45,16 +44,21 @@ serve(channel)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back for a question: `status` is ok, unsupported, error, crash, timeout or not run."""
+class Limits:
+    """What a worker may use: `seconds` for one trial, GiB of `memory` (0: no limit), `restarts` after it died.
 
-    status: str
-    array: Array | None = None
-    message: str = ""
-    detail: str = ""
-    changed: tuple[str, ...] = ()
-    composed: bool = False
-    seconds: float = 0.0
+    `twice` asks every question twice. None leaves it to the device: a CPU worker may have as much memory as the
+    machine has and asks once; beside a GPU driver, which reserves address space at will, there is no limit.
+    """
+
+    seconds: float = 60.0
+    memory: float | None = None
+    restarts: int = 500
+    twice: bool | None = None
+
+
+def _physical_gib() -> float:
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
 
 
 class StartError(Exception):
@@ -62,35 +66,51 @@ class StartError(Exception):
 
 
 class Worker:
-    """One adapter in one process. `environment` is what the adapter said of itself."""
+    """One adapter in one process. `environment` is what the adapter said of itself; `leaving` says that the last
+    answers were the last, as nothing can be computed there any more."""
 
-    def __init__(self, target: Target) -> None:
-        descriptor, log = tempfile.mkstemp(prefix="conformance-", suffix=".log")
-        os.close(descriptor)
-        self._log = Path(log)
+    leaving = False
+
+    def __init__(self, target: Target, limits: Limits) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
+        self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
         self._group = execnet.Group()
-        self._channel: Any = None
-        self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[list[Question] | None] = queue.SimpleQueue()
+        self._answered = 0
         try:
             python = f"//python={target.python}" if target.python else ""
             self._gateway = self._group.makegateway(f"popen{python}")
-            self._channel = self._gateway.remote_exec(_BOOTSTRAP)
+            self._channel: Any = self._gateway.remote_exec(_BOOTSTRAP)
             self._channel.send(str(Path(conformance.__file__).parent))
-            setup = {"adapter": target.adapter.location, "device": target.device, "mode": target.mode}
-            self._channel.send({**setup, "stderr": str(self._log)})
+            self._channel.send(self._setup(target, limits))
             hello = self._channel.receive(START_SECONDS)
         except Exception as error:
             last = self.last_words()
             self.close()
-            raise StartError(f"{type(error).__name__}: {error} {last}".strip()) from error
+            slow = isinstance(error, execnet.gateway_base.TimeoutError)
+            text = f"did not start within {START_SECONDS:g} s" if slow else f"{type(error).__name__}: {error}"
+            raise StartError(f"{text} {last}".strip()) from error
         if hello["status"] == "failed":
             self.close()
             raise StartError(hello["message"])
         self.environment: dict[str, str] = hello["environment"]
         threading.Thread(target=self._post, daemon=True).start()
 
-    def send(self, question: Question) -> None:
-        self._outbox.put(request(question))
+    def _setup(self, target: Target, limits: Limits) -> dict[str, Any]:
+        cpu = target.device == "cpu"
+        memory = (_physical_gib() if cpu else 0.0) if limits.memory is None else limits.memory
+        return {
+            "adapter": target.adapter.location,
+            "device": target.device,
+            "mode": target.mode,
+            "stderr": str(self._log),
+            "journal": str(self._journal),
+            "memory": int(memory * 2**30),
+            "twice": not cpu if limits.twice is None else limits.twice,
+        }
+
+    def send(self, questions: Sequence[Question]) -> None:
+        self._outbox.put(list(questions))
 
     def _post(self) -> None:
         """Send what is in the outbox, in a thread of its own: a process that no longer reads would hold up the host.
@@ -98,30 +118,53 @@ class Worker:
         That it has died shows on receiving, behind the answers that it gave before.
         """
         with contextlib.suppress(OSError):
-            while (request := self._outbox.get()) is not None:
-                self._channel.send(request)
+            while (questions := self._outbox.get()) is not None:
+                self._channel.send(pickle.dumps([request(question) for question in questions], protocol=4))
 
-    def receive(self, seconds: float) -> Answer:
-        """The next answer. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
+    def receive(self, seconds: float) -> list[Answer]:
+        """The next answers. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
         try:
-            reply = self._channel.receive(seconds)
+            return self._read(self._channel.receive(seconds))
         except self._channel.TimeoutError:
             raise TimeoutError from None
-        array = unpack(reply["array"]) if "array" in reply else None
-        return Answer(
-            reply["status"],
-            array,
-            reply.get("message", ""),
-            reply.get("traceback", ""),
-            tuple(reply.get("changed", ())),
-            reply.get("composed", False),
-            reply["seconds"],
-        )
+
+    def left_behind(self) -> list[Answer]:
+        """What a process that has died had answered and not sent yet."""
+        with contextlib.suppress(OSError):
+            return self._read(self._journal.read_bytes())
+        return []
+
+    def _read(self, data: bytes) -> list[Answer]:
+        """The answers that are new in what a worker wrote; a last one that is cut off is none."""
+        stream = io.BytesIO(data)
+        answers = []
+        with contextlib.suppress(EOFError, pickle.UnpicklingError):
+            while True:
+                number, reply = pickle.load(stream)  # noqa: S301 - our own process
+                if number == self._answered:
+                    self._answered += 1
+                    self.leaving = reply["leaving"]
+                    answers.append(from_reply(reply))
+        return answers
+
+    def cause_of_death(self) -> str:
+        """How a process that no longer answers has ended."""
+        try:
+            status = self._gateway._io.popen.wait(timeout=2.0)  # type: ignore[attr-defined]
+        except subprocess.TimeoutExpired:
+            return "the process closed its streams"
+        if status >= 0:
+            return f"the process ended with status {status}"
+        try:
+            return f"the process died of {signal.Signals(-status).name}"
+        except ValueError:
+            return f"the process died of signal {-status}"
 
     def last_words(self) -> str:
         """The last lines that the process wrote to its standard error."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self._log.read_text(errors="replace").splitlines()[-8:])
+        with contextlib.suppress(OSError), self._log.open("rb") as file:
+            file.seek(max(self._log.stat().st_size - _LAST_BYTES, 0))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
         return ""
 
     def kill(self) -> None:
@@ -131,75 +174,4 @@ class Worker:
     def close(self) -> None:
         self._outbox.put(None)
         self._group.terminate(timeout=2.0)
-        self._log.unlink(missing_ok=True)
-
-
-def answers(
-    target: Target,
-    questions: Iterable[Question],
-    seconds: float,
-    started: Callable[[dict[str, str]], None],
-    window: int = _WINDOW,
-) -> Iterator[tuple[Question, Answer]]:
-    """Every question with its answer, in order, whatever the framework does; `started` is told the environment.
-
-    At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
-    """
-    source = iter(questions)
-    for _ in range(_RESTARTS + 1):
-        first = next(source, None)
-        if first is None:
-            return
-        source = chain([first], source)
-        try:
-            worker = Worker(target)
-        except StartError as error:
-            yield from ((q, Answer("not run", message=f"could not be started: {error}")) for q in source)
-            return
-        started(worker.environment)
-        sent: deque[Question] = deque()
-        try:
-            yield from _converse(worker, source, sent, seconds, window)
-        finally:
-            worker.close()
-        source = chain(sent, source)
-    yield from ((q, Answer("not run", message=f"the worker died {_RESTARTS + 1} times")) for q in source)
-
-
-def _converse(
-    worker: Worker, source: Iterator[Question], sent: deque[Question], seconds: float, window: int
-) -> Iterator[tuple[Question, Answer]]:
-    """Answers until the questions run out or the worker dies; `sent` then holds what it left unanswered."""
-    while True:
-        try:
-            while len(sent) < window and (question := next(source, None)) is not None:
-                sent.append(question)
-                worker.send(question)
-            if not sent:
-                return
-            answer = worker.receive(seconds)
-        except TimeoutError:
-            answer = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
-            worker.kill()
-        except (EOFError, OSError, execnet.RemoteError):
-            answer = Answer("crash", message="the process died", detail=worker.last_words())
-        yield sent.popleft(), answer
-        if answer.status in ("timeout", "crash"):
-            return
-
-
-def request(question: Question) -> dict[str, Any]:
-    """What a worker is sent of a question: plain values, and nothing of what is expected."""
-    case = question.case
-    scalars = {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)}
-    arrays = {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)}
-    return {
-        "loss": case.loss.name,
-        "bare": bool(case.convention and case.convention.bare),
-        "wrt": case.wrt,
-        "inputs": {name: pack(x) for name, x in question.inputs.items()},
-        "layout": dict(case.layout),
-        "options": scalars,
-        "array_options": arrays,
-        "cotangent": None if question.cotangent is None else pack(question.cotangent),
-    }
+        self._folder.cleanup()

@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pickle
+import resource
+import signal
 import sys
 import time
 import traceback
@@ -16,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from conformance.targets.contract import BFLOAT16, Unsupported, bind, bind_bare
+from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
 from conformance.targets.wire import pack, unpack
+
+_TOGETHER = 0.02
+"""Answers that take less than these seconds together go out in one message."""
 
 
 def serve(channel: Any) -> None:
-    """Answer the questions that come in over an execnet channel until it closes."""
+    """Answer the questions that come in over an execnet channel until it closes, or until the device is lost."""
     setup = channel.receive()
-    if setup["stderr"]:
-        with Path(setup["stderr"]).open("ab", buffering=0) as file:
-            os.dup2(file.fileno(), 2)
+    _prepare(setup)
     try:
         adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
         environment = {str(k): str(v) for k, v in adapter.environment().items()}
@@ -34,8 +39,53 @@ def serve(channel: Any) -> None:
         channel.send({"status": "failed", "message": describe(error), "traceback": _sendable(traceback.format_exc())})
         return
     channel.send({"status": "ready", "environment": environment})
-    for request in channel:
-        channel.send(answer(adapter, request))
+    healthy = _alive(adapter)
+    process = os.getpid()
+    journal = os.open(setup["journal"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    unsent: list[bytes] = []
+
+    def send() -> None:
+        channel.send(b"".join(unsent))
+        unsent.clear()
+        os.ftruncate(journal, 0)
+
+    number = 0
+    for message in channel:
+        since = time.perf_counter()
+        for request in pickle.loads(message):  # noqa: S301 - from our own host
+            reply = answer(adapter, request, twice=setup["twice"])
+            if os.getpid() != process:
+                os._exit(0)  # a framework has forked, and this is the copy
+            reply["leaving"] = reply["status"] == "error" and healthy and not _alive(adapter)
+            unsent.append(pickle.dumps((number, reply), protocol=4))
+            os.write(journal, unsent[-1])  # should the process die, the host finds it there
+            number += 1
+            if reply["leaving"]:
+                send()
+                return
+            if time.perf_counter() - since > _TOGETHER:
+                send()
+                since = time.perf_counter()
+        if unsent:
+            send()
+
+
+def _prepare(setup: dict[str, Any]) -> None:
+    """Send what frameworks write to a file, leave Ctrl-C to the host, and limit the memory."""
+    with Path(setup["stderr"]).open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if setup["memory"]:
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (setup["memory"], hard))
+
+
+def _alive(adapter: Any) -> bool:
+    """Whether a number still goes to the device and back; after some errors a CUDA context never works again."""
+    try:
+        return adapter.to_numpy(adapter.to_native(np.ones(1, dtype=np.float32))) is not None
+    except BaseException:
+        return False
 
 
 def load_class(location: str) -> type[Any]:
@@ -55,14 +105,16 @@ def load_class(location: str) -> type[Any]:
     return getattr(module, name)  # type: ignore[no-any-return]
 
 
-def answer(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
+def answer(
+    adapter: Any, request: dict[str, Any], *, twice: bool = False, caught: type[BaseException] = BaseException
+) -> dict[str, Any]:
     """The reply to one request: a result, `unsupported`, or an error of whatever kind the framework raised."""
     start = time.perf_counter()
     try:
-        reply = _compute(adapter, request)
+        reply = _compute(adapter, request, twice)
     except Unsupported as missing:
         reply = {"status": "unsupported", "message": str(missing)}
-    except (Exception, SystemExit) as error:
+    except caught as error:
         reply = {"status": "error", "message": describe(error), "traceback": _sendable(traceback.format_exc(limit=-4))}
     reply["seconds"] = time.perf_counter() - start
     return reply
@@ -70,7 +122,10 @@ def answer(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 def describe(error: BaseException) -> str:
     """`Type: first line of the message`, cut to a readable length."""
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except BaseException:
+        lines = ["(an error without words: its own text fails)"]
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     text = _sendable(text)
     return text if len(text) <= 400 else text[:397] + "..."
@@ -81,7 +136,7 @@ def _sendable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _compute(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
+def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, Any]:
     cotangent = request["cotangent"]
     if cotangent is not None and not hasattr(adapter, "gradient"):
         raise Unsupported("no gradient")
@@ -98,10 +153,23 @@ def _compute(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
     handed_over = {**inputs, **native_options}
     before = {name: _snapshot(adapter, x) for name, x in handed_over.items()}
     loss = find(adapter, *wanted, {**options, **native_options})
-    if cotangent is None:
+    array, device = _call(adapter, loss, inputs, request)
+    reply: dict[str, Any] = {"status": "ok", "device": device}
+    if twice:
+        again, _ = _call(adapter, loss, inputs, request)
+        reply["differing"] = _differing(array, again)
+        if reply["differing"]:
+            reply["again"] = pack(again)
+    changed = [name for name, x in handed_over.items() if _snapshot(adapter, x) != before[name]]
+    return reply | {"array": pack(array), "changed": changed, "composed": loss.composed}
+
+
+def _call(adapter: Any, loss: BoundLoss, inputs: dict[str, Any], request: dict[str, Any]) -> tuple[NDArray[Any], str]:
+    """The result as an array, and the device that it was on if the adapter can tell."""
+    if request["cotangent"] is None:
         result = loss(**inputs)
     else:
-        result = adapter.gradient(loss, inputs, request["wrt"], adapter.to_native(unpack(cotangent)))
+        result = adapter.gradient(loss, inputs, request["wrt"], adapter.to_native(unpack(request["cotangent"])))
     array = adapter.to_numpy(result)
     if isinstance(array, np.generic):
         array = np.asarray(array)
@@ -109,13 +177,15 @@ def _compute(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
         raise TypeError(f"to_numpy returned {type(array).__name__}, not a numpy array")
     if array.dtype.kind not in "biufc" and array.dtype != BFLOAT16:
         raise TypeError(f"to_numpy returned an array of {array.dtype}, which is no array of numbers")
-    changed = [name for name, x in handed_over.items() if _snapshot(adapter, x) != before[name]]
-    return {
-        "status": "ok",
-        "array": pack(array),
-        "changed": changed,
-        "composed": loss.composed,
-    }
+    return array, str(adapter.device_of(result)) if hasattr(adapter, "device_of") else ""
+
+
+def _differing(first: NDArray[Any], second: NDArray[Any]) -> int:
+    """How many elements have other bits; all of them where not even shape or dtype is the same."""
+    if (first.shape, first.dtype) != (second.shape, second.dtype):
+        return max(first.size, 1)
+    bits = [np.frombuffer(x.tobytes(), dtype=np.uint8).reshape(-1, x.dtype.itemsize) for x in (first, second)]
+    return int(np.count_nonzero((bits[0] != bits[1]).any(axis=1)))
 
 
 def _snapshot(adapter: Any, native: Any) -> bytes:

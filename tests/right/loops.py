@@ -10,6 +10,8 @@ from right.plumbing import Adapter
 class Loops(Adapter):
     """Row by row, number by number, from left to right; 16-bit sums in float32; log of the sum."""
 
+    loops = True
+
     def softmax(self, logits, *, axis=-1):
         return rowwise(lambda x: divided(exponentials(x)), axis, logits)
 

@@ -58,6 +58,7 @@ class Online(SoftmaxFamily):
 class OneByOne(Online):
     """The running maximum and sum class by class."""
 
+    loops = True
     block = 1
 
 
@@ -69,7 +70,8 @@ class Reciprocal(OperationByOperation):
         return e * (number(1, s) / s)
 
     def mean(self, x, divisor):
-        return self.add_up(x) * over(number(1, x), divisor)
+        wide = x.astype(np.float32) if x.dtype.itemsize == 2 else x  # float16 holds neither every sum nor every count
+        return (self.add_wide(wide, -1) * over(number(1, wide), divisor)).astype(x.dtype)
 
     def upstream(self, g, reduction, divisor):
         return g if reduction in ("none", "sum") else g * over(number(1, g), divisor)

@@ -10,6 +10,9 @@ from conformance.targets.contract import Unsupported
 class Adapter:
     """Values by the method of the loss, gradients by the method of that name with `_gradient` behind it."""
 
+    loops = False
+    """Whether Python goes through the elements one by one, which takes seconds on thousands of them."""
+
     def __init__(self, device="cpu", mode="eager"):
         pass
 

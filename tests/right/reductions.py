@@ -34,10 +34,12 @@ class DividedTerms(OperationByOperation):
 
 
 class RunningMean(OperationByOperation):
-    """A mean that is kept up to date term by term."""
+    """A mean that is kept up to date term by term; infinities, whose differences are NaN, are added up."""
+
+    loops = True
 
     def mean(self, x, divisor):
-        if np.shape(divisor) or divisor != x.size or not x.size:
+        if np.shape(divisor) or divisor != x.size or not x.size or np.any(np.isinf(x)):
             return super().mean(x, divisor)
         wide = x.astype(np.float32) if x.dtype.itemsize == 2 else x
         result = wide[0]

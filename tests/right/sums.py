@@ -33,6 +33,8 @@ class RightToLeft(LeftToRight):
 class Kahan(OperationByOperation):
     """Compensated sums, left to right."""
 
+    loops = True
+
     def add_wide(self, x, axis):
         x = np.moveaxis(x, axis, 0)
         total = carry = np.zeros_like(x[:1].sum(0))
@@ -65,6 +67,8 @@ class Blocks(OperationByOperation):
 
     def add_wide(self, x, axis):
         x = np.moveaxis(x, axis, -1)
+        if not x.size:
+            return x.sum(-1)
         padded = np.concatenate([x, np.zeros((*x.shape[:-1], -x.shape[-1] % 32), x.dtype)], axis=-1)
         lanes = np.add.accumulate(padded.reshape(*x.shape[:-1], -1, 32), axis=-2)
-        return np.add.accumulate(lanes[..., -1, :], axis=-1)[..., -1] if x.shape[-1] else x.sum(-1)
+        return np.add.accumulate(lanes[..., -1, :], axis=-1)[..., -1]

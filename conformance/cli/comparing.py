@@ -1,0 +1,101 @@
+"""Commands that read several result files: merge, diff."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter, validators
+
+from conformance.cli.app import app
+from conformance.errors import UsageError
+from conformance.report import changes
+from conformance.report.terminal import console, print_results
+from conformance.report.write import write_text
+from conformance.results.diff import REGRESSIONS, Diff, diff, renamed
+from conformance.results.file import Writer, read_results
+from conformance.results.merge import merge
+from conformance.results.status import INCOMPLETE, MISMATCH
+
+
+@app.command(name="merge")
+def merge_command(*files: Path, results: Path) -> int:
+    """Join result files into one: the parts of a run that was split, or runs of different targets.
+
+    Exit status: that of a run that had tried it all; 2 when the files do not belong together.
+
+    Parameters
+    ----------
+    files
+        Result files of the same cases.
+    results
+        Where the joined result file is written.
+    """
+    if not files:
+        raise UsageError("merge: name the result files to join")
+    read = {path: read_results(path) for path in files}
+    lines = merge(read, ["conformance", *sys.argv[1:]])
+    with Writer(results) as writer:
+        for line in lines:
+            writer.write(line)
+    merged = read_results(results)
+    print_results(console(), merged)
+    print(f"Results: {results}")
+    assert merged.footer is not None
+    return merged.footer.exit_status
+
+
+@app.command(name="diff")
+def diff_command(
+    old: Path,
+    new: Path,
+    *,
+    format: Literal["text", "markdown", "json"] = "text",  # noqa: A002 - the name of the option
+    output: Path | None = None,
+    factor: Annotated[float, Parameter(validator=validators.Number(gt=1))] = 2.0,
+    rename: Annotated[list[str] | None, Parameter(negative="")] = None,
+) -> int:
+    """Say what changed from one run to another.
+
+    Exit status: 0, 1 (a regression: a new failure, or a trial that is no longer run), 2 (unusable input) or 3 (no
+    regression in what there is, but a run is incomplete).
+
+    Parameters
+    ----------
+    old
+        The result file to compare with.
+    new
+        The result file that may have changed.
+    format
+        How to write what changed.
+    output
+        Where to write it instead of to standard output.
+    factor
+        By how much an error must grow or shrink to be listed. Errors below half an ulp count as half an ulp.
+    rename
+        Compare a target of OLD with one of another name in NEW, as OLD=NEW, such as torch-fork=torch. Repeatable.
+    """
+    before, after = renamed(read_results(old), _names(rename or [])), read_results(new)
+    found = diff(before, after, factor)
+    if before.trials and after.trials and not found.compared:
+        has = [f"{path} has {', '.join(read.header.targets)}" for path, read in ((old, before), (new, after))]
+        raise UsageError(f"no trial is in both files: {' and '.join(has)}; --rename OLD=NEW pairs targets")
+    write_text({"text": changes.text, "markdown": changes.markdown, "json": _json}[format](found), output)
+    if found.of(*REGRESSIONS):
+        return MISMATCH
+    return 0 if found.complete else INCOMPLETE
+
+
+def _json(found: Diff) -> str:
+    return found.model_dump_json(exclude_none=True, indent=1) + "\n"
+
+
+def _names(pairs: list[str]) -> dict[str, str]:
+    names = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise UsageError(f"--rename {pair}: write OLD=NEW, such as torch-fork=torch")
+        names[old] = new
+    return names

@@ -1,0 +1,78 @@
+"""References and grades by question, each computed once and kept between runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from conformance.cache import Cache
+from conformance.casefiles.case import Case, Question
+from conformance.judge.reference import Reference, grade, required
+from conformance.losses import Accuracy, Array
+
+Key = tuple[str, str, str]
+
+
+class References:
+    """What the questions of a run must be answered with. `uses` says how often each will be asked for; a reference is
+    dropped when the last target has been judged by it."""
+
+    def __init__(self, uses: Mapping[Key, int], cache: Cache) -> None:
+        self._uses = dict(uses)
+        self._cache = cache
+        self._kept: dict[Key, tuple[Array, ...]] = {}
+        self._cases: dict[str, bytes] = {}
+
+    def get(self, question: Question, accuracy: Accuracy) -> Reference | None:
+        """The reference for a question, with the sharp grade of a framework of this accuracy; None where no value is
+        expected."""
+        if question.case.raises or question.case.convention:
+            return None
+        key = question.key
+        value, remainder, bound = self._kept.get(key) or self._stored(question, "", lambda: required(question))
+        self._uses[key] = self._uses.get(key, 0) - 1
+        if self._uses[key] > 0:
+            self._kept[key] = value, remainder, bound
+        else:
+            self._kept.pop(key, None)
+        (sharp,) = self._stored(question, f"sharp {accuracy}", lambda: (grade(question, accuracy),))
+        return Reference(value, remainder, bound, np.minimum(sharp, bound))
+
+    def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
+        """The arrays that `compute` gives for a question, all of one shape, computed or found."""
+        case = question.case
+        content = self._cases.get(case.id) or self._cases.setdefault(case.id, fingerprint(case))
+        key = hashlib.sha256(f"{question.dtype}\0{question.output}\0{what}\0".encode() + content).digest()
+        found = self._cache.get(key)
+        if found is not None:
+            return _unpack(found)
+        arrays = compute()
+        self._cache.put(key, _pack(arrays))
+        return arrays
+
+
+def fingerprint(case: Case) -> bytes:
+    """SHA-256 of all of a case that its references depend on."""
+    total = hashlib.sha256(case.loss.name.encode())
+    given: dict[str, Any] = {**case.inputs, **case.options, "upstream gradient": case.cotangent}
+    for name, x in given.items():
+        described = f"{x.dtype.str}{x.shape}" if isinstance(x, np.ndarray) else repr(x)
+        total.update(f"\0{name}\0{described}\0".encode())
+        if isinstance(x, np.ndarray):
+            total.update(x.tobytes())
+    return total.digest()
+
+
+def _pack(arrays: tuple[Array, ...]) -> bytes:
+    """Float64 arrays of one shape stacked, as bytes: the number of axes, the shape, the numbers."""
+    stacked = np.stack(np.broadcast_arrays(*arrays)).astype(np.float64)
+    return np.array([stacked.ndim, *stacked.shape], dtype=np.int64).tobytes() + stacked.tobytes()
+
+
+def _unpack(data: bytes) -> tuple[Array, ...]:
+    axes = int(np.frombuffer(data, dtype=np.int64, count=1)[0])
+    shape = np.frombuffer(data, dtype=np.int64, count=axes, offset=8)
+    return tuple(np.frombuffer(data, dtype=np.float64, offset=8 + 8 * axes).reshape(shape))

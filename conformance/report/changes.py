@@ -1,0 +1,89 @@
+"""A diff as text for a terminal and as Markdown: regressions first, the trials of a case on a target as one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from conformance.report.markdown import capped, code, line
+from conformance.results.diff import KINDS, REGRESSIONS, Change, Diff
+
+_SHOWN = 30
+_HEADINGS = {
+    "new failure": "New failures",
+    "no longer run": "No longer run",
+    "inconclusive": "Inconclusive",
+    "changed outcome": "Changed outcome",
+    "less accurate": "Less accurate, still within the bound or failing as before",
+    "fixed": "Fixed",
+    "more accurate": "More accurate",
+    "missing": "Trials that are gone",
+    "new": "New trials",
+}
+Group = list[Change]
+
+
+def verdict(changes: Diff) -> str:
+    """The diff in one line."""
+    counts = {kind: len(changes.of(kind)) for kind in KINDS}
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "nothing changed"
+    regressed = "REGRESSION" if changes.of(*REGRESSIONS) else "no regression"
+    return f"{regressed}: {said}; {changes.compared} trials compared"
+
+
+def text(changes: Diff) -> str:
+    """The diff as plain text."""
+    lines = [verdict(changes), *(f"note: {note}" for note in changes.notes)]
+    for kind in KINDS:
+        groups = _groups(changes.of(kind))
+        if groups:
+            lines += ["", f"{_HEADINGS[kind]} ({len(changes.of(kind))})"]
+        for group in islice(groups, _SHOWN):
+            lines += [f"  {group[0].id}{_others(group)}", f"    {_one_line(group[0].why)}", *_figures(group[0])]
+        if len(groups) > _SHOWN:
+            rest = ", ".join(f"{group[0].case} on {group[0].target}" for group in groups[_SHOWN:])
+            lines.append(f"  ... and {len(groups) - _SHOWN} more: {rest}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown(changes: Diff) -> str:
+    """The diff for a job summary or a comment."""
+
+    def parts() -> Iterator[str]:
+        yield f"### Conformance: {line(verdict(changes))}\n"
+        yield "".join(f"- {line(note)}\n" for note in changes.notes)
+        for kind in KINDS:
+            groups = _groups(changes.of(kind))
+            if groups:
+                heading = f"{_HEADINGS[kind]} ({len(changes.of(kind))})"
+                yield f"\n#### {heading}\n\n| trial | what changed |\n| --- | --- |\n"
+            for group in groups:
+                yield f"| {code(group[0].id)}{line(_others(group))} | {line(group[0].why)} |\n"
+
+    return capped(parts())
+
+
+def _groups(changes: list[Change]) -> list[Group]:
+    """Changes by case and target, in the order of the first of each."""
+    groups: dict[tuple[str, str], Group] = {}
+    for change in changes:
+        groups.setdefault((change.case, change.target), []).append(change)
+    return list(groups.values())
+
+
+def _others(group: Group) -> str:
+    named = [f"{change.trial.dtype} {change.trial.output}" for change in group[1:]]
+    return f" and {len(named)} more of this case: {', '.join(named)}" if named else ""
+
+
+def _figures(change: Change) -> Iterator[str]:
+    """Got and expected of a trial that fails now."""
+    new = change.new
+    if change.kind == "new failure" and new is not None and new.ratio is not None:
+        place = f" at {tuple(new.index)}" if new.index else ""
+        was = f", was {change.old.got!r}" if change.old is not None and change.old.index == new.index else ""
+        yield f"    worst{place}: got {new.got!r}{was}, expected {new.expected!r}, error over bound {new.ratio:.3g}"
+
+
+def _one_line(message: str) -> str:
+    return " / ".join(message.splitlines())

@@ -1,0 +1,122 @@
+"""Defaults of `conformance run` from `[tool.conformance]` in the pyproject.toml of the project that one stands in.
+
+    [tool.conformance]
+    targets = ["torch:cpu", "torch:cuda"]
+    deviations = ["ci/losses.deviations.yaml"]
+    python = {torch = "build/venv/bin/python"}
+
+Keys are the options of the command. What is given on the command line takes the place of what stands here; paths are
+relative to the file. The nearest pyproject.toml with this table counts, from the working directory upwards.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from conformance.errors import Problem, SettingsError
+from conformance.results.records import Options
+
+TABLE = "tool.conformance"
+_PATHS = ("cases", "deviations")
+
+
+class Settings(BaseModel):
+    """The options of a run, with the values that they have when nobody says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    targets: list[str] = Field(default_factory=list)
+    cases: list[str] = Field(default_factory=list)
+    adapter: list[str] = Field(default_factory=list)
+    select: list[str] = Field(default_factory=list)
+    dtype: list[str] = Field(default_factory=list)
+    deviations: list[str] = Field(default_factory=list)
+    python: dict[str, str] = Field(default_factory=dict)
+    results: str = "conformance-results.jsonl"
+    slow: bool = False
+    jobs: int = Field(default=2, ge=1)
+    timeout: float = Field(default=60.0, gt=0)
+    memory: float | None = Field(default=None, ge=0)
+    restarts: int = Field(default=500, ge=0)
+    twice: bool | None = None
+    cache: bool = True
+
+    def replaced(self, **given: Any) -> Settings:
+        """With the options that were given; those that are None or empty were not."""
+        return self.model_copy(update={name: x for name, x in given.items() if x not in (None, [], (), {})})
+
+    def options(self, shard: str) -> Options:
+        """What is to be tried, of which `shard` is always said by the command line."""
+        texts = [f"{name}={path}" for name, path in self.python.items()]
+        same = {name: getattr(self, name) for name in Options.model_fields if name in Settings.model_fields}
+        return Options(**{**same, "python": texts}, shard=shard)
+
+
+def find_settings(folder: Path) -> Settings:
+    """The settings that hold in a folder. Raises `SettingsError` naming everything that is wrong with their table."""
+    for place in (folder, *folder.parents):
+        path = place / "pyproject.toml"
+        if path.is_file() and (found := _read(path)) is not None:
+            return found
+    return Settings()
+
+
+def _read(path: Path) -> Settings | None:
+    """The settings of a file, or None when it has no such table."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text).get("tool", {}).get("conformance")
+    except (OSError, ValueError, AttributeError) as error:
+        found = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        line = int(found[1]) if found else None
+        raise SettingsError([Problem(str(path), line, "", f"cannot be read: {error}")]) from error
+    if table is None:
+        return None
+    try:
+        return _placed(Settings.model_validate(table), path.parent)
+    except ValidationError as error:
+        details = error.errors()
+    problems = []
+    for detail in details:
+        inside = ".".join(str(part) for part in detail["loc"])
+        key = str(detail["loc"][0]) if detail["loc"] else ""
+        problems.append(Problem(str(path), _line(text, key), f"{TABLE}.{inside}".rstrip("."), _message(detail)))
+    raise SettingsError(problems)
+
+
+def _message(detail: Any) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key; the keys are {', '.join(Settings.model_fields)}"
+    needed = detail["msg"].removeprefix("Input should be ").replace("valid dictionary or instance of Settings", "table")
+    return f"{needed} is needed, not {detail['input']!r}"
+
+
+def _placed(settings: Settings, folder: Path) -> Settings:
+    """With paths that are good from everywhere."""
+
+    def absolute(path: str) -> str:
+        return str(folder / path)
+
+    placed: dict[str, Any] = {name: [absolute(path) for path in getattr(settings, name)] for name in _PATHS}
+    placed["adapter"] = [absolute(a) if ".py:" in a else a for a in settings.adapter]
+    placed["python"] = {name: absolute(path) for name, path in settings.python.items()}
+    if "results" in settings.model_fields_set:
+        placed["results"] = absolute(settings.results)
+    return settings.model_copy(update=placed)
+
+
+def _line(text: str, key: str) -> int | None:
+    """The line that a key of the table stands at, or that of the table; the TOML parser does not keep them."""
+    lines = text.splitlines()
+    header = re.compile(rf"\s*\[\s*{re.escape(TABLE)}\s*(\.|\])")
+    start = next((i for i, line in enumerate(lines) if header.match(line)), None)
+    if start is None:
+        return None
+    assigned = re.compile(rf"""\s*(\[\s*{re.escape(TABLE)}\s*\.\s*)?["']?{re.escape(key)}["']?\s*[.=\]]""")
+    inside = (i for i in range(start, len(lines)) if assigned.match(lines[i]))
+    return next(inside, start) + 1

@@ -1,0 +1,65 @@
+"""A question as a worker gets it, and its answer: plain values only, and nothing of what is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conformance.casefiles.case import Question
+from conformance.losses import Array
+from conformance.targets.wire import pack, unpack
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a question: `status` is ok, unsupported, error, crash, timeout or not run.
+
+    `device` is where the framework says that it computed, empty where its adapter cannot say. When the question was
+    put twice, `differing` counts the elements whose bits differ, and `again` is the second result if there are any.
+    """
+
+    status: str
+    array: Array | None = None
+    message: str = ""
+    detail: str = ""
+    changed: tuple[str, ...] = ()
+    composed: bool = False
+    seconds: float = 0.0
+    device: str = ""
+    differing: int | None = None
+    again: Array | None = None
+
+
+def request(question: Question) -> dict[str, Any]:
+    """What a worker is sent of a question."""
+    case = question.case
+    scalars = {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)}
+    arrays = {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)}
+    return {
+        "loss": case.loss.name,
+        "bare": bool(case.convention and case.convention.bare),
+        "wrt": case.wrt,
+        "inputs": {name: pack(x) for name, x in question.inputs.items()},
+        "layout": dict(case.layout),
+        "options": scalars,
+        "array_options": arrays,
+        "cotangent": None if question.cotangent is None else pack(question.cotangent),
+    }
+
+
+def from_reply(reply: dict[str, Any]) -> Answer:
+    """The answer that a worker's reply holds."""
+    return Answer(
+        status=reply["status"],
+        array=unpack(reply["array"]) if "array" in reply else None,
+        message=reply.get("message", ""),
+        detail=reply.get("traceback", ""),
+        changed=tuple(reply.get("changed", ())),
+        composed=reply.get("composed", False),
+        seconds=reply["seconds"],
+        device=reply.get("device", ""),
+        differing=reply.get("differing"),
+        again=unpack(reply["again"]) if "again" in reply else None,
+    )

@@ -1,0 +1,138 @@
+"""Every question of a target with its answer, whatever the framework does."""
+
+from __future__ import annotations
+
+from bdb import BdbQuit
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+
+import execnet
+
+from conformance.casefiles.case import Question
+from conformance.targets.answer import Answer, from_reply, request
+from conformance.targets.names import Target
+from conformance.targets.process import Limits, StartError, Worker
+from conformance.targets.worker import answer, describe, load_class
+
+Answered = list[tuple[Question, Answer]]
+_BATCH = 64
+_WINDOW = 256
+"""Questions sent ahead of the answers, so that neither side waits for the other."""
+_AHEAD = 32 * 2**20
+"""Bytes of input in one message, at most, unless a single question has more."""
+_FRUITLESS = 20
+"""A process that died so often, one time after the other, without a single answer is given up."""
+
+
+def answers(
+    target: Target,
+    questions: Iterable[Question],
+    limits: Limits,
+    started: Callable[[dict[str, str]], None],
+    window: int = _WINDOW,
+) -> Iterator[Answered]:
+    """Every question with its answer, in order, in lists as they come; `started` is told the environment.
+
+    At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
+    """
+    source = iter(questions)
+    deaths = fruitless = 0
+    while (first := next(source, None)) is not None:
+        source = chain([first], source)
+        if deaths > limits.restarts or fruitless >= _FRUITLESS:
+            yield from _not_run(source, f"the worker died {deaths} times" + _advice(deaths, limits))
+            return
+        try:
+            worker = _start(target, limits)
+        except StartError as error:
+            yield from _not_run(source, f"could not be started: {error}")
+            return
+        started(worker.environment)
+        sent: deque[Question] = deque()
+        fruitless += 1
+        try:
+            for answered in _converse(worker, source, sent, limits.seconds, window):
+                if any(answer.status not in ("crash", "timeout") for _, answer in answered):
+                    fruitless = 0
+                yield answered
+        finally:
+            worker.close()
+        deaths += 1
+        source = chain(sent, source)
+
+
+def answers_here(
+    target: Target, questions: Iterable[Question], limits: Limits, started: Callable[[dict[str, str]], None]
+) -> Iterator[Answered]:
+    """The same without a process of its own, for a debugger: nothing is survived, and nothing is cut short."""
+    try:
+        adapter = load_class(target.adapter.location)(target.device, target.mode)
+        started({str(k): str(v) for k, v in adapter.environment().items()})
+    except Exception as error:
+        yield from _not_run(iter(questions), f"could not be started: {describe(error)}")
+        return
+    for question in questions:
+        reply = answer(adapter, request(question), twice=bool(limits.twice), caught=Exception)
+        if reply["status"] == "error" and reply["message"].startswith(BdbQuit.__name__):
+            raise KeyboardInterrupt
+        yield [(question, from_reply(reply))]
+
+
+def _advice(deaths: int, limits: Limits) -> str:
+    return "; --restarts allows more" if deaths > limits.restarts else " without an answer in between"
+
+
+def _not_run(source: Iterator[Question], message: str) -> Iterator[Answered]:
+    yield from ([(question, Answer("not run", message=message))] for question in source)
+
+
+def _start(target: Target, limits: Limits) -> Worker:
+    """A worker. Some frameworks import only on the second try, so there is one; it is said in the environment."""
+    try:
+        return Worker(target, limits)
+    except StartError as error:
+        if "did not start within" in str(error):
+            raise
+        worker = Worker(target, limits)
+        worker.environment["second try"] = f"the first failed: {error}"
+        return worker
+
+
+def _converse(
+    worker: Worker, source: Iterator[Question], sent: deque[Question], seconds: float, window: int
+) -> Iterator[Answered]:
+    """Answers until the questions run out or the worker dies; `sent` then holds what it left unanswered."""
+    while True:
+        try:
+            while len(sent) <= window - min(window, _BATCH) and (batch := _batch(source, min(window, _BATCH))):
+                sent.extend(batch)
+                worker.send(batch)
+            if not sent:
+                return
+            came = worker.receive(seconds)
+        except TimeoutError:
+            last = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
+            worker.kill()
+        except (EOFError, OSError, execnet.RemoteError):
+            last = Answer("crash", message=worker.cause_of_death(), detail=worker.last_words())
+        else:
+            yield [(sent.popleft(), answer) for answer in came]
+            if worker.leaving:
+                return
+            continue
+        answered = [(sent.popleft(), answer) for answer in worker.left_behind()]
+        yield answered + ([(sent.popleft(), last)] if sent else [])
+        return
+
+
+def _batch(source: Iterator[Question], count: int) -> list[Question]:
+    """The next questions, as many as go into one message."""
+    batch: list[Question] = []
+    size = 0
+    for question in islice(source, count):
+        batch.append(question)
+        size += sum(x.nbytes for x in question.inputs.values())
+        if size > _AHEAD:
+            break
+    return batch

@@ -1,0 +1,87 @@
+"""What the frameworks say, from all targets as it comes: side by side in their workers, or here one after the other."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.casefiles.case import Question
+from conformance.targets.answer import Answer
+from conformance.targets.conversation import answers, answers_here
+from conformance.targets.names import Target
+from conformance.targets.process import Limits
+
+Chosen = Mapping[Target, list[Question]]
+"""The questions of each target."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A target's framework has been imported."""
+
+    target: Target
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answered:
+    target: Target
+    question: Question
+    answer: Answer
+
+
+def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answered]:
+    """What the workers say, from all targets as it comes, at most `jobs` of them at a time."""
+    arrived: queue.Queue[list[Started | Answered] | BaseException | None] = queue.Queue(maxsize=64)
+    stop = threading.Event()
+
+    def work(target: Target, asked: list[Question]) -> None:
+        try:
+            for answered in answers(target, asked, limits, lambda f: arrived.put([Started(target, f)])):
+                if stop.is_set():
+                    return
+                arrived.put([Answered(target, question, answer) for question, answer in answered])
+        except BaseException as error:
+            arrived.put(error)
+        finally:
+            arrived.put(None)
+
+    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+        for target, asked in chosen.items():
+            pool.submit(work, target, asked)
+        left = len(chosen)
+        try:
+            while left:
+                events = arrived.get()
+                if events is None:
+                    left -= 1
+                elif isinstance(events, BaseException):
+                    raise events
+                else:
+                    yield from events
+        finally:
+            stop.set()
+            _drain(arrived, pool)
+
+
+def _drain(arrived: queue.Queue[Any], pool: ThreadPoolExecutor) -> None:
+    """Let workers that wait for room in the queue go, so that the pool can end."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    while any(thread.is_alive() for thread in pool._threads):
+        try:
+            arrived.get(timeout=0.05)
+        except queue.Empty:
+            continue
+
+
+def stream_here(chosen: Chosen, limits: Limits) -> Iterator[Started | Answered]:
+    """What the frameworks say in this process, one target after the other."""
+    for target, asked in chosen.items():
+        facts: list[dict[str, str]] = []
+        for answered in answers_here(target, asked, limits, facts.append):
+            yield from (Started(target, facts.pop()) for _ in facts[:])
+            yield from (Answered(target, question, answer) for question, answer in answered)

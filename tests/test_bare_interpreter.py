@@ -1,0 +1,83 @@
+"""A worker in an interpreter that has numpy and nothing else beside the standard library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance.cli import main
+from conformance.results.file import read_results
+
+ADAPTER = '''
+import sys
+
+
+class Bare:
+    """Says which modules its process has imported."""
+
+    name = "bare"
+
+    def __init__(self, device, mode):
+        import numpy
+
+        self.numpy = numpy
+
+    def environment(self):
+        return {"prefix": sys.prefix, "modules": " ".join(sorted(sys.modules))}
+
+    def to_native(self, array):
+        return array
+
+    def to_numpy(self, tensor):
+        return tensor
+
+    def self_information(self, probs):
+        return -self.numpy.log(probs)
+'''
+
+
+@pytest.fixture
+def bare_python(tmp_path) -> Path:
+    """A virtual environment without pip, in which numpy is the only package."""
+    folder = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    numpy = Path(np.__file__).parent
+    for package in (numpy, numpy.with_name("numpy.libs")):
+        if package.exists():
+            (packages / package.name).symlink_to(package)
+    return folder / "bin" / "python"
+
+
+def test_a_worker_imports_the_standard_library_and_numpy_only(bare_python, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for package in ("pydantic", "execnet", "ml_dtypes", "cyclopts"):
+        missing = subprocess.run([bare_python, "-c", f"import {package}"], check=False, capture_output=True)
+        assert missing.returncode == 1, f"{package} is there, so the environment shows nothing"
+    Path("bare.py").write_text(ADAPTER)
+    Path("cases.yaml").write_text("loss: self_information\ncases: [{id: a, probs: [0.5, 0.25]}]\n")
+    options = f"--adapter bare.py:Bare --python bare={bare_python} --cases cases.yaml --results r.jsonl"
+    with pytest.raises(SystemExit) as caught:
+        main(["run", *options.split()])
+    results = read_results(Path("r.jsonl"))
+    verdicts = {(trial.dtype, trial.output): trial.verdict for trial in results.trials}
+    assert verdicts["float32", "value"] == verdicts["float64", "value"] == "pass"
+    assert verdicts["float32", "gradient"] == "unsupported"
+    (facts,) = results.environments.values()
+    assert facts["prefix"] == str(tmp_path / "venv")
+    known = {"numpy", "__main__", "conformance_adapter_bare", *sys.stdlib_module_names}
+    foreign = {name for name in facts["modules"].split() if name.partition(".")[0] not in known}
+    assert {name for name in foreign if name.startswith("conformance")} == {
+        "conformance",
+        "conformance.targets",
+        "conformance.targets.contract",
+        "conformance.targets.wire",
+        "conformance.targets.worker",
+    }
+    assert {name for name in foreign if not name.startswith("conformance")} <= {"_virtualenv", "sitecustomize"}
+    assert caught.value.code == 1  # numpy alone has no arithmetic for bfloat16

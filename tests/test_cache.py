@@ -1,0 +1,166 @@
+"""What is kept between runs: found again, never for another question, and no hindrance when it is broken."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance import cache as cache_module
+from conformance import references
+from conformance.cache import Cache, user_cache
+from conformance.casefiles.case import questions
+from conformance.casefiles.load import load_cases
+from conformance.errors import CaseError
+from conformance.references import References, fingerprint
+
+ACCURACY = (("float32", (1.0, 1.0, 1.0)),)
+CASES = """
+loss: cross_entropy
+cases:
+  - {id: a, logits: [[0.1, 0.2], [13.0, 0.3]], target: [0, 1], printed: 0.5, steps: {m: [1.5]}}
+  - {id: b, logits: [[0.1, 0.2], [13.0, 0.3]], target: [0, 1], options: {reduction: none}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "cases.yaml"
+    path.write_text(CASES)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A cache of its own for each use, on the same file."""
+    return lambda: Cache(tmp_path / "kept" / "store.sqlite")
+
+
+def forbid(*_):
+    raise AssertionError("computed again")
+
+
+def get_all(file: Path, cache: Cache, accuracy):
+    found = References({}, cache)
+    return [found.get(question, accuracy) for question in questions(load_cases([file]))]
+
+
+@pytest.mark.parametrize("accuracy", [(), ACCURACY])
+def test_a_reference_is_found_again_bit_for_bit(file, store, monkeypatch, accuracy):
+    cache = store()
+    first = get_all(file, cache, accuracy)
+    cache.save()
+    monkeypatch.setattr(references, "required", forbid)
+    monkeypatch.setattr(references, "grade", forbid)
+    for old, new in zip(first, get_all(file, store(), accuracy), strict=True):
+        for name in ("value", "remainder", "bound", "sharp"):
+            np.testing.assert_array_equal(getattr(old, name), getattr(new, name), strict=True)
+
+
+def test_nothing_is_kept_without_saving_or_without_a_place(file, store, monkeypatch):
+    get_all(file, store(), ())
+    get_all(file, Cache(), ())
+    monkeypatch.setattr(references, "required", forbid)
+    for cache in (store(), Cache()):
+        with pytest.raises(AssertionError, match="computed again"):
+            get_all(file, cache, ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("0.2], [13.0", "0.25], [13.0"),
+        ("target: [0, 1], printed", "target: [1, 1], printed"),
+        ("printed: 0.5", "cotangent: 0.5"),
+        ("[[0.1, 0.2], [13.0, 0.3]], target: [0, 1], printed", "[0.1, 0.2, 13.0, 0.3], target: 0, printed"),
+        ("printed", "options: {label_smoothing: 0.1}, printed"),
+        ("loss: cross_entropy", "loss: nll_loss"),
+    ],
+)
+def test_another_question_has_another_key(file, change):
+    before = fingerprint(load_cases([file])[0])
+    text = CASES.replace(*change).replace("logits", "log_probs" if "nll_loss" in change[1] else "logits")
+    assert text != CASES
+    file.write_text(text)
+    assert fingerprint(load_cases([file])[0]) != before
+
+
+def test_dtypes_outputs_and_accuracies_are_kept_apart(file, store):
+    cache = store()
+    get_all(file, cache, ())
+    plain = len(cache._new)
+    assert plain == 2 * 2 * 4 * 2
+    get_all(file, cache, ACCURACY)
+    get_all(file, cache, (("float32", (2.0, 1.0, 1.0)),))
+    assert len(cache._new) == 2 * plain
+
+
+def test_parsed_cases_are_found_again(file, store, monkeypatch):
+    cache = store()
+    (first, second) = load_cases([file], cache)
+    cache.save()
+    monkeypatch.setattr("conformance.casefiles.read.read_file", forbid)
+    (again, _) = load_cases([file], store())
+    assert (again.id, again.printed, again.steps, again.where) == (first.id, 0.5, {"m": [1.5]}, first.where)
+    assert again.loss is first.loss is second.loss
+    np.testing.assert_array_equal(again.inputs["logits"], first.inputs["logits"], strict=True)
+    file.write_text(CASES + "\n")
+    with pytest.raises(AssertionError, match="computed again"):
+        load_cases([file], store())
+
+
+def test_a_faulty_file_is_read_anew_each_time(file, store):
+    file.write_text(CASES.replace("target: [0, 1]", "target: [0, 7]"))
+    for _ in range(2):
+        cache = store()
+        with pytest.raises(CaseError, match="label 7 is out of range"):
+            load_cases([file], cache)
+        cache.save()
+
+
+def test_a_broken_store_is_made_anew(file, store, tmp_path):
+    cache = store()
+    get_all(file, cache, ())
+    cache.save()
+    path = tmp_path / "kept" / "store.sqlite"
+    path.write_bytes(b"no database" * 100)
+    cache = store()
+    get_all(file, cache, ())
+    cache.save()
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM kept").fetchone() == (32,)
+
+
+def test_a_folder_that_cannot_be_written_is_no_hindrance(file, tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = Cache(tmp_path / "file" / "store.sqlite")
+    assert len(get_all(file, cache, ())) == 16
+    cache.save()
+
+
+def test_two_runs_at_once_do_not_wait_for_each_other(file, store, tmp_path):
+    other = store()
+    blocker = sqlite3.connect(tmp_path / "kept" / "store.sqlite", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    get_all(file, other, ())
+    other.save()
+    blocker.execute("COMMIT")
+    assert blocker.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_where_the_store_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path / "here"))
+    user_cache()
+    monkeypatch.setattr(cache_module, "suite_digest", lambda: "of another version")
+    user_cache()
+    assert len(list((tmp_path / "here").glob("*.sqlite"))) == 2
+    monkeypatch.setenv("CONFORMANCE_CACHE", "")
+    assert user_cache()._store is None
+
+
+def test_stores_of_old_versions_are_forgotten(tmp_path):
+    for i in range(6):
+        Cache(tmp_path / f"{i}.sqlite")
+    assert len(list(tmp_path.glob("*.sqlite"))) == 4
+    assert (tmp_path / "5.sqlite").exists()
