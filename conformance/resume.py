@@ -11,6 +11,7 @@ from conformance.errors import ResultError
 from conformance.plan import Plan
 from conformance.results.file import Results
 from conformance.results.records import Options
+from conformance.targets.conversation import SECOND_TRY
 
 
 def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[Options], Plan]) -> Plan:
@@ -43,12 +44,15 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
 
 
 def check_environment(target: str, facts: Mapping[str, str], before: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise `ResultError` when a target is not what it was when the first part of its trials was judged."""
+    """Raise `ResultError` when a target is not what it was when the first part of its trials was judged.
+
+    How it came to start may differ.
+    """
     earlier = before.get(target, facts)
     changed = [
         f"{name} is {facts.get(name, 'missing')} here and {earlier.get(name, 'missing')} in the file"
         for name in sorted({*facts, *earlier})
-        if facts.get(name) != earlier.get(name)
+        if facts.get(name) != earlier.get(name) and name != SECOND_TRY
     ]
     if changed:
         raise ResultError(f"cannot resume: {target} is not what it was: {'; '.join(changed)}; start a new run")
