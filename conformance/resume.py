@@ -11,7 +11,6 @@ from conformance.errors import ResultError
 from conformance.plan import Plan
 from conformance.results.file import Results
 from conformance.results.records import Options
-from conformance.targets.conversation import SECOND_TRY
 
 
 def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[Options], Plan]) -> Plan:
@@ -44,15 +43,13 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
 
 
 def check_environment(target: str, facts: Mapping[str, str], before: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise `ResultError` when a target is not what it was when the first part of its trials was judged.
-
-    How it came to start may differ.
-    """
-    earlier = before.get(target, facts)
+    """Raise `ResultError` when a target is not what it was when the first part of its trials was judged."""
+    facts = {name: fact for name, fact in facts.items() if name != "second try"}
+    earlier = {name: fact for name, fact in before.get(target, facts).items() if name != "second try"}
     changed = [
         f"{name} is {facts.get(name, 'missing')} here and {earlier.get(name, 'missing')} in the file"
         for name in sorted({*facts, *earlier})
-        if facts.get(name) != earlier.get(name) and name != SECOND_TRY
+        if facts.get(name) != earlier.get(name)
     ]
     if changed:
         raise ResultError(f"cannot resume: {target} is not what it was: {'; '.join(changed)}; start a new run")

@@ -21,8 +21,6 @@ _WINDOW = 256
 """Questions sent ahead of the answers, so that neither side waits for the other."""
 _AHEAD = 32 * 2**20
 """Bytes of input in one message, at most, unless a single question has more."""
-SECOND_TRY = "second try"
-"""The fact by which an environment says that the framework started only when tried again."""
 _FRUITLESS = 20
 """A process that died so often, one time after the other, without a single answer is given up."""
 
@@ -97,7 +95,7 @@ def _start(target: Target, limits: Limits) -> Worker:
         if "did not start within" in str(error):
             raise
         worker = Worker(target, limits)
-        worker.environment[SECOND_TRY] = f"the first failed: {error}"
+        worker.environment["second try"] = f"the first failed: {error}"
         return worker
 
 
