@@ -21,7 +21,7 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
     """
     header = results.header
     if header.options is None:
-        why = "it does not say what was asked for, as a merged file or one of an earlier version"
+        why = "it does not say what was asked for, as a merged file, one of an earlier version or a choice by pytest"
         raise ResultError(f"cannot resume {path}: {why}; start a new run")
     faults = [
         f"{_flag(name)} is {_shown(value)} here and {_shown(getattr(header.options, name))} in the file"

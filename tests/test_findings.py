@@ -12,13 +12,13 @@ import pytest
 
 FINDINGS = Path(__file__).parents[1] / "docs" / "findings.md"
 FOUND = re.findall(r"^### (.+?)$(.*?)^```python$(.*?)^```$", FINDINGS.read_text(), re.MULTILINE | re.DOTALL)
-FRAMEWORKS = ("torch", "optax", "jax", "tensorflow")
+FRAMEWORKS = ("torch", "optax", "jax", "tensorflow", "onnxruntime", "mlx")
 MACHINE_DEPENDENT = ("reciprocal", "hides a NaN")
 """These come and go with the processor's vector width."""
 
 
 def framework(script):
-    return next(name for name in FRAMEWORKS if re.search(rf"^import {name}\b", script, re.MULTILINE))
+    return next(name for name in FRAMEWORKS if re.search(rf"\bimport {name}\b", script))
 
 
 def promised(script):
