@@ -36,7 +36,7 @@ class Progress:
         self._task = self._bar.add_task("starting", total=planned, completed=done)
 
     def saw(self, line: object) -> None:
-        if isinstance(line, Trial):
+        if isinstance(line, Trial) and not self._bar.disable:
             self._bar.update(self._task, advance=1, description=f"{line.loss} on {line.target}")
 
     def __enter__(self) -> Progress:
