@@ -70,7 +70,7 @@ def parsed(text: str) -> object:
     return eval(text, {"nan": float("nan"), "inf": float("inf")})  # noqa: S307 - printed by our own scripts
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "optax", "tensorflow", "mlx", "scipy"])
+@pytest.mark.parametrize("name", ["torch", "jax", "optax", "tensorflow", "mlx"])
 def test_a_script_prints_what_the_adapter_gives(name):
     adapter = find_adapters()[name]
     if adapter.missing():
