@@ -271,6 +271,8 @@ def test_conventions_are_no_finding():
     assert of("cross_entropy", {"logits": [[-inf, 1.0]], "target": [[0.0, 1.0]]}) == "zero_times_infinity"
     assert of("kl_div", {"log_probs": [[-inf]], "target": [[0.0]]}) == "zero_times_infinity"
     assert of("binary_cross_entropy_with_logits", {"logits": [inf], "target": [1.0]}) == "infinite_logit"
+    assert of("self_information", {"probs": [0.5, 1e-38]}) == "subnormal_probability"
+    assert of("self_information", {"probs": [0.0, nan, inf, 2e-38]}) == ""
 
 
 def test_a_subnormal_input_may_be_flushed():

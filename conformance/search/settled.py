@@ -23,6 +23,7 @@ def open_point(question: Question) -> str:
         "binary_cross_entropy_with_logits": _infinite(first),
         "soft_margin_loss": _infinite(first),
         "kl_div": _odd(first) or _infinite(inputs.get("target", first)),
+        "self_information": _subnormal(first, question.dtype),
     }
     found = checks.get(question.case.loss.name, "")
     if question.case.loss.name in ("cross_entropy", "nll_loss"):
@@ -52,6 +53,10 @@ def settled_by(question: Question, reference: Reference) -> bool:
 
 def _infinite(x: Array) -> str:
     return "infinite_logit" if np.any(np.isinf(x)) else ""
+
+
+def _subnormal(x: Array, dtype: str) -> str:
+    return "subnormal_probability" if np.any((x != 0) & (np.abs(x) < _flushes_below(dtype))) else ""
 
 
 def _odd(x: Array) -> str:
@@ -138,15 +143,17 @@ def may_be_refused(question: Question) -> bool:
 
 
 def flushed(question: Question) -> Question | None:
-    """The question with subnormal inputs flushed to zero, as processors may be set to do; nothing without any.
-
-    Subnormal numbers of float16 are ordinary ones.
-    """
-    limit = 0.0 if question.dtype == "float16" else FORMATS[question.dtype].smallest_normal
+    """The question with subnormal inputs flushed to zero, as processors may be set to do; nothing without any."""
+    limit = _flushes_below(question.dtype)
     inputs = {name: _flush(x, limit) for name, x in question.case.inputs.items()}
     if all(np.array_equal(x, question.case.inputs[name], equal_nan=True) for name, x in inputs.items()):
         return None
     return ask(replace(question.case, inputs=inputs), question.dtype, question.output)
+
+
+def _flushes_below(dtype: str) -> float:
+    """Subnormal numbers of float16 are ordinary ones."""
+    return 0.0 if dtype == "float16" else FORMATS[dtype].smallest_normal
 
 
 def _flush(x: Array, limit: float) -> Array:
