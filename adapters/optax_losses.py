@@ -13,6 +13,7 @@ from conformance.targets.contract import composed
 class Optax(JaxPlumbing):
     name = "optax"
     requires = ("jax", "optax")
+    modes = (*JaxPlumbing.modes, "safe")
 
     def __init__(self, device, mode):
         super().__init__(device, mode)
@@ -44,7 +45,9 @@ class Optax(JaxPlumbing):
             logits, target = self.jnp.moveaxis(logits, axis, -1), self.jnp.moveaxis(target, axis, -1)
             if label_smoothing:
                 target = self.losses.smooth_labels(target, label_smoothing)
-            loss = self.call(self.losses.softmax_cross_entropy, logits, target)
+            safe = self.mode == "safe"  # the function for targets of zero where a logit is -inf
+            function = self.losses.safe_softmax_cross_entropy if safe else self.losses.softmax_cross_entropy
+            loss = self.call(function, logits, target)
         return self.reduce(loss, reduction)
 
     @composed("mean", "sum")
