@@ -21,6 +21,7 @@ from conformance.losses import LOSSES
 from conformance.search.equation import DoesNotApply, Measured, shifted
 from conformance.search.failures import Failure, failure
 from conformance.search.findings import Finding, build, case_file
+from conformance.search.hunt import Attempt, TimeIsUp
 from conformance.search.laws import LAWS
 from conformance.search.session import nearer
 from conformance.search.settled import flushed, open_point, settled_by
@@ -83,6 +84,29 @@ def test_what_is_found_already_is_counted_and_not_repeated(search):
     _, second, _ = search("IgnoresUpstreamGradient", "--examples", "40", "--seed", "1")
     assert not reported(first) & reported(second)
     assert f"as {found[0]}" in second
+
+
+def test_the_laws_alone_find_what_contradicts_itself(search):
+    status, _, found = search("IgnoresUpstreamGradient", "--examples", "60", "--seed", "1", "--laws-only")
+    assert status == 1
+    assert any('why: "The law gradient_is_linear does not hold."' in path.read_text() for path in found)
+
+
+def test_a_search_goes_on_from_the_failing_example_that_it_was_cut_off_at(search, monkeypatch):
+    def until_time_is_up(attempt, *failed):
+        if attempt.finding is not None:
+            raise TimeIsUp
+        return wanted(attempt, *failed)
+
+    one = ("MeanOverNWithWeights", "--examples", "1", "--seed", "2")
+    assert search(*one)[0] == 0, "the example that a search starts with does not fail by itself"
+    wanted = Attempt._wanted
+    with monkeypatch.context() as patched:
+        patched.setattr(Attempt, "_wanted", until_time_is_up)
+        status, _, (cut_off,) = search("MeanOverNWithWeights", "--examples", "60", "--seed", "1")
+    assert status == 1
+    cut_off.unlink()
+    assert search(*one)[0] == 1
 
 
 def test_the_same_seed_gives_the_same_findings(search):

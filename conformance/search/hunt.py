@@ -7,13 +7,14 @@ while one is shrunk only failures that explain it do, so that it does not slip i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args, get_origin
 
-from hypothesis import Phase, find, settings
+from hypothesis import Phase, core, find, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
@@ -90,7 +91,8 @@ class Hunt:
             limits = self._settings(min(share - used, _FRESH))
             key = f"{self.session.target}/{loss}".encode()
             try:
-                find(self._strategy(loss, offer), attempt, settings=limits, random=random, database_key=key)
+                with _seeded(random.getrandbits(64)):
+                    find(self._strategy(loss, offer), attempt, settings=limits, database_key=key)
             except (NoSuchExample, Unsatisfiable, Flaky):
                 pass
             finally:
@@ -181,6 +183,17 @@ class Attempt:
             self.hunt.tally.recognised[listed] += 1
         else:
             self.hunt.found(self.finding)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Let hypothesis draw from a seed, as its pytest option does; `find(random=...)` would switch the database off."""
+    before = core.global_force_seed
+    core.global_force_seed = seed  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        core.global_force_seed = before
 
 
 def offered(target: Target) -> dict[str, Offer]:
