@@ -11,7 +11,7 @@ from conformance.cli import main
 from conformance.targets.names import find_adapters
 
 ADAPTERS = find_adapters()
-MORE = sorted({"keras", "mlx", "onnxruntime", "paddle", "scipy", "tinygrad"} & set(ADAPTERS))
+MORE = sorted({"keras", "mlx", "onnxruntime", "paddle", "scipy"} & set(ADAPTERS))
 SELECTED = ("softmax/worked_*", "cross_entropy/ignored_rows_*", "*/curve_label_*", "sigmoid/layout_reversed")
 
 
