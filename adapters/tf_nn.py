@@ -24,7 +24,7 @@ class TensorFlow:
         self.device = f"/{device}:0"
         self.mode = mode
         if device == "gpu" and not tf.config.list_physical_devices("GPU"):
-            raise RuntimeError("TensorFlow sees no GPU")
+            raise RuntimeError(f"TensorFlow {tf.__version__} finds no GPU here")
 
     def environment(self):
         with self.tf.device(self.device):

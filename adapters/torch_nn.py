@@ -26,7 +26,10 @@ class Torch:
         self.mode = mode
         if mode == "compile":  # every rank, dtype and option is compiled anew, which is more often than Dynamo expects
             torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 100_000
-        torch.zeros(1, device=self.device)  # fails here, not in a trial, when there is no such device
+        present = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+        if device in present and not present[device]():
+            raise RuntimeError(f"torch {torch.__version__} finds no {device.upper()} device here")
+        torch.zeros(1, device=self.device)  # fails here, not in a trial, when the device does not work
 
     def environment(self):
         torch = self.torch

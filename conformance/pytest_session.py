@@ -7,38 +7,34 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance.casefiles.case import Question
 from conformance.judge.verdict import FAILING
-from conformance.plan import Plan, plan_of
+from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Footer, Options, Trial
+from conformance.results.records import Environment, Footer, Trial
 from conformance.results.status import exit_status
 from conformance.run import header, judge_trial
 from conformance.targets.answer import Answer
-from conformance.targets.conversation import answers
+from conformance.targets.conversation import answers, answers_here
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
 from conformance.targets.stream import Answered
 
 
-def plan_from(options: dict[str, Any]) -> Plan:
-    """The plan of a session, whose options are named as those of `conformance run`."""
-    return plan_of(Options(**{name if name != "target" else "targets": value for name, value in options.items()}))
-
-
 class Conversation:
     """One target, asked one question at a time, in whatever order the items run."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
+    def __init__(self, target: Target, limits: Limits, in_process: bool) -> None:
         self.facts: dict[str, str] = {}
         self._next: Question | None = None
-        self._answers = answers(target, self._questions(), Limits(timeout), self.facts.update, window=1)
+        asked = partial(answers_here if in_process else partial(answers, window=1), target, self._questions())
+        self._answers = asked(limits, self.facts.update)
 
     def ask(self, question: Question) -> Answer:
         self._next = question
@@ -55,10 +51,10 @@ class Conversation:
 class Session:
     """The trials of a pytest session and the targets they run on."""
 
-    def __init__(self, options: dict[str, Any], timeout: float) -> None:
-        self.plan = plan_from(options)
-        self.references = References(self.plan.uses(), self.plan.cache)
-        self._timeout = timeout
+    def __init__(self, plan: Plan, limits: Limits, in_process: bool) -> None:
+        self.plan = plan
+        self.references = References(plan.uses(), plan.cache)
+        self._limits, self._in_process = limits, in_process
         self._conversations: dict[Target, Conversation] = {}
 
     def items(self) -> list[Item]:
@@ -66,7 +62,7 @@ class Session:
 
     def conversation(self, target: Target) -> Conversation:
         if target not in self._conversations:
-            self._conversations[target] = Conversation(target, self._timeout)
+            self._conversations[target] = Conversation(target, self._limits, self._in_process)
         return self._conversations[target]
 
     def close(self) -> None:
@@ -123,13 +119,22 @@ def _failure(trial: Trial) -> str:
 class Recorder:
     """Writes the result file of a pytest session, in the one process that sees all reports."""
 
-    def __init__(self, options: dict[str, Any], path: Path) -> None:
-        self._plan = plan_from(options)
+    def __init__(self, plan: Plan, path: Path) -> None:
+        self._plan = plan
+        self._planned: int | None = None
         self._start = time.perf_counter()
         self._seen: set[str] = set()
-        self._counts: Counter[str] = Counter()
+        self._verdicts: dict[str, str] = {}
         self._writer = Writer(path)
-        self._writer.write(header(self._plan, ["pytest", *sys.argv[1:]]))
+
+    def start(self, selected: int) -> None:
+        """Write the header of a session in which so many trials are selected. pytest may narrow the plan, as by -k;
+        what was asked for can then not be said in options, so that no run can go on with it."""
+        if self._planned is None:
+            self._planned = selected
+            options = self._plan.options if selected == self._plan.planned else None
+            first = header(self._plan, ["pytest", *sys.argv[1:]])
+            self._writer.write(first.model_copy(update={"planned": selected, "options": options}))
 
     def write(self, lines: list[str]) -> None:
         for text in lines:
@@ -139,16 +144,18 @@ class Recorder:
                     continue
                 self._seen.add(line.target)
             elif isinstance(line, Trial):
-                self._counts[line.verdict] += 1
+                self._verdicts[line.id] = line.verdict
             self._writer.write(line)
 
     def close(self, status: int) -> None:
+        self.start(0)
+        counts = Counter(self._verdicts.values())
         stale = [f"{e.where}: {', '.join(e.trials)}" for e in self._plan.stale_entries()]
-        ours = exit_status(self._plan.planned, self._counts, stale)
+        ours = exit_status(self._planned or 0, counts, stale)
         self._writer.write(
             Footer(
-                judged=self._counts.total(),
-                counts=dict(self._counts),
+                judged=counts.total(),
+                counts=dict(counts),
                 stale=stale,
                 overdue=self._plan.overdue(),
                 seconds=round(time.perf_counter() - self._start, 3),

@@ -21,7 +21,7 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
     """
     header = results.header
     if header.options is None:
-        why = "it does not say what was asked for, as a merged file or one of an earlier version"
+        why = "it does not say what was asked for, as a merged file, one of an earlier version or a choice by pytest"
         raise ResultError(f"cannot resume {path}: {why}; start a new run")
     faults = [
         f"{_flag(name)} is {_shown(value)} here and {_shown(getattr(header.options, name))} in the file"
@@ -44,7 +44,8 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
 
 def check_environment(target: str, facts: Mapping[str, str], before: Mapping[str, Mapping[str, str]]) -> None:
     """Raise `ResultError` when a target is not what it was when the first part of its trials was judged."""
-    earlier = before.get(target, facts)
+    facts = {name: fact for name, fact in facts.items() if name != "second try"}
+    earlier = {name: fact for name, fact in before.get(target, facts).items() if name != "second try"}
     changed = [
         f"{name} is {facts.get(name, 'missing')} here and {earlier.get(name, 'missing')} in the file"
         for name in sorted({*facts, *earlier})

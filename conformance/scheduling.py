@@ -17,5 +17,10 @@ class ByTarget(LoadScopeScheduling):  # type: ignore[misc]
     """The trials of a target are one piece of work, every other test is one of its own."""
 
     def _split_scope(self, nodeid: str) -> str:
-        found = _TRIAL.search(nodeid)
-        return found["target"] if found else nodeid
+        return target_of(nodeid) or nodeid
+
+
+def target_of(nodeid: str) -> str | None:
+    """The target of a trial, by the id of its test item; None of other tests."""
+    found = _TRIAL.search(nodeid)
+    return found["target"] if found else None

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from conformance.cli import main
 from conformance.errors import DeviationError
+from conformance.globs import any_glob
 from conformance.judge.compare import Comparison
 from conformance.judge.deviations import Deviations, Entry, list_schema_text, load_deviations
 from conformance.judge.verdict import Judgement, _excuse
@@ -376,6 +377,14 @@ def test_a_shipped_list_speaks_of_its_own_adapter_only(path, plan):
         for glob in listed.trials:
             assert re.fullmatch(r"\S+\[(\w+):\S+", glob), glob
             assert glob.partition("[")[2].partition(":")[0] in names
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_glob_of_a_shipped_list_speaks_of_some_trial(path, plan):
+    (name,) = [name for name, adapter in plan.adapters.items() if adapter.deviations == path]
+    trials = [trial for trial in plan.possible_trials() if f"[{name}:" in trial]
+    globs = [glob for listed in load_deviations([path]) for glob in listed.trials]
+    assert [glob for glob in globs if not any(map(any_glob([glob]).fullmatch, trials))] == []
 
 
 def test_the_suite_itself_has_nothing_to_excuse(plan):

@@ -140,7 +140,7 @@ def test_the_device_is_recorded_with_each_trial(run):
 
 
 @pytest.mark.parametrize("options", ["", "--twice"])
-def test_results_that_are_never_the_same(run, options):
+def test_results_that_are_never_the_same(run, options, capsys):
     """Each of the two must be right; that they differ is said, and is no fault by itself."""
     found = trials(run("NeverTheSame", options=options))
     if not options:
@@ -153,10 +153,39 @@ def test_results_that_are_never_the_same(run, options):
         "last": ("pass", 1),
         "last gradient": ("pass", 0),
     }
+    said = "3 of the 5 trials that were tried twice did not give the same bits"
+    assert f"never_the_same:cpu:eager: {said}: cross_entropy/first, cross_entropy/unlucky" in capsys.readouterr().out
     assert found["first"].message == "not the same twice: 1 of 1 elements differ in their bits"
     assert found["unlucky"].message.endswith(
         "outside the bound; not the same twice: 1 of 1 elements differ in their bits"
     )
+
+
+def test_the_second_time_has_inputs_of_its_own(run):
+    """Otherwise one that overwrites its inputs would seem to be never the same."""
+    found = trials(run("ChangesInputs", options="--twice"))
+    assert {trial.differing for trial in found.values()} == {0}
+
+
+@pytest.mark.parametrize(
+    ("target", "package", "message"),
+    [
+        ("torch:cuda", "torch", "finds no CUDA device here"),
+        ("torch:mps", "torch", "finds no MPS device here"),
+        ("jax:gpu", "jax", "no platforms that are instances of gpu are present"),
+        ("tensorflow:gpu", "tensorflow", "finds no GPU here"),
+    ],
+)
+def test_a_device_that_is_not_there_is_said(tmp_path, target, package, message):
+    """A framework with the device has nothing to say, and passes."""
+    pytest.importorskip(package)
+    results = tmp_path / "r.jsonl"
+    with pytest.raises(SystemExit) as caught:
+        main(["run", target, "--select", "softplus/log_two_at_zero", "--dtype", "float32", "--results", str(results)])
+    trials = read_results(results).trials
+    if caught.value.code:
+        assert {trial.verdict for trial in trials} == {"not run"}
+        assert all(message in trial.message for trial in trials)
 
 
 def test_a_gpu_is_asked_twice_unless_told_otherwise(run):

@@ -124,6 +124,13 @@ def test_a_part_that_was_cut_off_leaves_the_joined_file_incomplete(folder):
     assert (joined.header.planned, joined.complete) == (28, False)
 
 
+def test_a_run_that_was_cut_off_lacks_nothing_beside_a_whole_one(folder):
+    lines = Path("whole.jsonl").read_text().splitlines(keepends=True)
+    Path("cut.jsonl").write_text("".join(lines[:9]))
+    assert call("merge", "cut.jsonl", "whole.jsonl", "--results", "joined.jsonl") == 0
+    assert read_results(Path("joined.jsonl")).header.planned == 28
+
+
 def test_what_was_run_comes_before_what_was_not(folder):
     results = read_results(Path("whole.jsonl"))
     with Writer(Path("none.jsonl")) as writer:

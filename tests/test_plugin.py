@@ -192,6 +192,17 @@ def test_two_processes_write_one_result_file(folder, options, results):
     assert (read.footer.counts, read.environments) == (results.footer.counts, results.environments)
 
 
+HERE = """
+import sys
+from conformance.adapters.numpy_reference import NumPy
+
+class Here(NumPy):
+    name = "here"
+
+    def environment(self):
+        print("here in pytest" if "pytest" in sys.modules else "in a worker")
+        return super().environment()
+"""
 STARTS = """
 import os
 from conformance.adapters.numpy_reference import NumPy
@@ -234,13 +245,17 @@ def test_everything_passes(folder, numpy_options):
     assert (read_results(path).footer.exit_status, read_results(path).complete) == (0, True)
 
 
-def test_a_part_chosen_by_k_is_recorded_as_a_part(folder, numpy_options):
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "xdist"])
+def test_a_part_chosen_by_k_is_all_that_was_planned(folder, numpy_options, processes):
+    """The status in the result file is that of pytest. What -k chose is in no option, so no run can go on with it."""
     path = folder / "part.jsonl"
-    done = run_pytest("conformance", *numpy_options, f"--conformance-results={path}", "-k", "plain and not gradient")
-    assert (done.returncode, done.stdout.splitlines()[-1][:23]) == (0, "1 passed, 7 deselected ")
+    arguments = [f"--conformance-results={path}", "-k", "plain and not gradient", *processes]
+    done = run_pytest("conformance", *numpy_options, *arguments)
+    assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "1 passed")
     read = read_results(path)
     assert [trial.case for trial in read.trials] == ["cross_entropy/plain"]
-    assert (read.complete, read.footer.exit_status) == (False, 3)
+    assert (read.header.planned, read.complete, read.footer.exit_status) == (1, True, 0)
+    assert read.header.options is None
 
 
 def test_select_and_dtype_plan_a_part(folder, numpy_options):
@@ -265,12 +280,68 @@ def test_the_parts_of_a_session_are_those_of_a_run(folder, numpy_options):
 
 def test_a_session_that_was_killed_is_finished_by_a_run(folder, numpy_options):
     path = folder / "killed.jsonl"
-    run_pytest("conformance", *numpy_options, f"--conformance-results={path}", "-k", "plain and not gradient")
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    run_pytest("conformance", *numpy_options, f"--conformance-results={path}")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:4]))
     command = [sys.executable, "-m", "conformance", "run", "--resume", str(path)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (len(read_results(path).trials), read_results(path).complete) == (8, True)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with a table of its own; the options of a session come from there."""
+    (tmp_path / "cases.yaml").write_text(CASES)
+    (tmp_path / "list.yaml").write_text("deviations: []\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.conformance]\n"
+        "targets = ['some_ulps_off']\n"
+        f"adapter = ['{MINIATURES}:SomeUlpsOff']\n"
+        "cases = ['cases.yaml']\n"
+        "select = ['*/plain']\n"
+        "deviations = ['list.yaml']\n"
+        "results = 'not-by-pytest.jsonl'\n"
+    )
+    return tmp_path
+
+
+def test_a_session_takes_its_options_from_the_projects_table(project):
+    done = run_pytest("--pyargs", "conformance", "-q", cwd=project)
+    assert (done.returncode, done.stdout.splitlines()[-1][:18]) == (1, "1 failed, 1 passed"), done.stdout + done.stderr
+    chosen = ["--conformance-select=*/per_row", "--conformance-target=numpy"]
+    done = run_pytest("--pyargs", "conformance", "-q", *chosen, cwd=project)
+    assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "2 passed"), done.stdout + done.stderr
+    assert not (project / "not-by-pytest.jsonl").exists()
+
+
+def test_a_table_that_is_wrong_is_said_with_its_line(project):
+    (project / "pyproject.toml").write_text("[tool.conformance]\njobs = 0\ntargest = []\n")
+    done = run_pytest("--pyargs", "conformance", "-q", cwd=project)
+    assert done.returncode == 2
+    assert "conformance: 2 problems found:" in done.stdout
+    assert "pyproject.toml:2: tool.conformance.jobs: greater than or equal to 1 is needed, not 0" in done.stdout
+
+
+def test_a_session_brings_lists_of_deviations_up_to_date(project):
+    arguments = ["--pyargs", "conformance", "-q", "--conformance-update-deviations"]
+    done = run_pytest(*arguments, "--conformance-results=r.jsonl", cwd=project)
+    assert (done.returncode, "list.yaml: 1 entries added, 0 narrowed, 0 removed" in done.stdout) == (1, True)
+    assert "cross_entropy/plain[some_ulps_off:cpu:eager-float32]" in (project / "list.yaml").read_text()
+    done = run_pytest(*arguments, cwd=project)
+    assert (done.returncode, "name a file with --conformance-results" in done.stderr) == (4, True)
+
+
+def test_the_process_of_pytest_may_run_the_framework_itself(project):
+    (project / "here.py").write_text(HERE)
+    chosen = ["--conformance-adapter=here.py:Here", "--conformance-target=here", "--conformance-in-process", "-s"]
+    done = run_pytest("--pyargs", "conformance", "-q", *chosen, cwd=project)
+    assert (done.returncode, "here in pytest" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", ["timeout=0", "timeout=nan", "memory=-1", "restarts=-1", "restarts=2.5"])
+def test_a_limit_that_is_no_limit_is_refused(option):
+    done = run_pytest("conformance", f"--conformance-{option}")
+    assert (done.returncode, f"argument --conformance-{option.partition('=')[0]}: " in done.stderr) == (4, True)
 
 
 def test_a_review_that_is_overdue_is_said(folder, numpy_options):

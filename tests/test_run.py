@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from conformance import __version__
 from conformance.cli import main
 from conformance.errors import ResultError
 from conformance.losses import LOSSES
-from conformance.results.file import Writer, read_results
+from conformance.results.file import Writer, read_all, read_results
 from conformance.results.records import Environment, Footer, Header, Trial
 from conformance.targets.names import find_adapters
 
@@ -408,7 +409,7 @@ BAD_CASES = "1 problem found:\n  bad.yaml:2: cases: a list of cases is needed he
         "explain nothing --cases cases.yaml": "unknown case 'nothing'; `conformance list cases` lists them",
         "explain softmax/plain --cases cases.yaml": "unknown case 'softmax/plain'; did you mean cross_entropy/plain?",
         "report none.jsonl": "cannot read results from none.jsonl: ",
-        "report cases.yaml": "cases.yaml:1: not a line of a result file: : Invalid JSON",
+        "report cases.yaml": "cases.yaml:1: not a line of a result file: Invalid JSON",
         "list cases --cases bad.yaml": BAD_CASES,
         "list nothing": 'Unknown command "nothing"',
     }.items(),
@@ -628,20 +629,25 @@ def test_a_report_of_a_run_that_was_killed(conformance, written):
     ("change", "message"),
     {
         "empty": " is empty: no run got as far as its header",
-        "later": ": written by a later version (schema 2)",
+        "later": ": format 2, and this version of the suite reads format 1; "
+        "read it with the version that wrote it, 9.9",
         "headless": ":1: the first line of a result file is its header",
-        "damaged": ":2: not a line of a result file: : Invalid JSON: expected value at line 1 column 1",
-        "cut header": ":1: not a line of a result file: : Invalid JSON: EOF while parsing a string at line 1 column 20",
-        "unknown kind": ":2: not a line of a result file: : Input tag 'note' found using 'kind' does not match any of "
+        "two runs": ": two headers, so two files in one; join files with `conformance merge`",
+        "line lost": ": its last line says 1 judged, and there are 0; lines were lost or put in after the run",
+        "damaged": ":2: not a line of a result file: Invalid JSON: expected value at line 1 column 1",
+        "cut header": ":1: not a line of a result file: Invalid JSON: EOF while parsing a string at line 1 column 20",
+        "unknown kind": ":2: not a line of a result file: Input tag 'note' found using 'kind' does not match any of "
         "the expected tags: 'header', 'environment', 'trial', 'footer'",
     }.items(),
 )
 def test_a_result_file_that_cannot_be_used(written, change, message):
-    lines = written.read_text().split("\n")
+    lines, later = written.read_text().split("\n"), '"schema_version":2,"suite_version":"9.9"'
     changed = {
         "empty": [],
-        "later": [lines[0].replace('"schema_version":1', '"schema_version":2'), *lines[1:]],
+        "later": [re.sub(r'"schema_version":1,"suite_version":"[^"]*"', later, lines[0]), *lines[1:]],
         "headless": lines[1:],
+        "two runs": [*lines[:-1], *lines],
+        "line lost": [*lines[:2], *lines[3:]],
         "damaged": [lines[0], "damaged", *lines[2:]],
         "cut header": [lines[0][:20]],
         "unknown kind": [lines[0], '{"kind": "note"}', *lines[2:]],
@@ -650,6 +656,18 @@ def test_a_result_file_that_cannot_be_used(written, change, message):
     with pytest.raises(ResultError) as caught:
         read_results(written)
     assert str(caught.value) == f"{written}{message}"
+
+
+def test_everything_that_is_wrong_with_result_files_is_said_at_once(written, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_text("damaged\n" * 12)
+    written.write_text(written.read_text().replace('"verdict":"mismatch"', '"verdict":"other"'))
+    with pytest.raises(ResultError) as caught:
+        read_all([written, tmp_path / "none.jsonl", other])
+    said = str(caught.value).splitlines()
+    assert said[0].startswith(f"{written}:3: not a line of a result file: trial.verdict: Input should be 'pass'")
+    assert said[1] == f"cannot read results from {tmp_path / 'none.jsonl'}: No such file or directory"
+    assert (len(said), said[-1]) == (13, "... and 2 more lines")
 
 
 def test_keys_of_a_later_version_are_left_alone(written):

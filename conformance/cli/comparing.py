@@ -14,7 +14,7 @@ from conformance.report import changes
 from conformance.report.terminal import console, print_results
 from conformance.report.write import write_text
 from conformance.results.diff import REGRESSIONS, Diff, diff, renamed
-from conformance.results.file import Writer, read_results
+from conformance.results.file import Writer, read_all, read_results
 from conformance.results.merge import merge
 from conformance.results.status import INCOMPLETE, MISMATCH
 
@@ -34,7 +34,7 @@ def merge_command(*files: Path, results: Path) -> int:
     """
     if not files:
         raise UsageError("merge: name the result files to join")
-    read = {path: read_results(path) for path in files}
+    read = read_all(files)
     lines = merge(read, ["conformance", *sys.argv[1:]])
     with Writer(results) as writer:
         for line in lines:
@@ -76,7 +76,8 @@ def diff_command(
     rename
         Compare a target of OLD with one of another name in NEW, as OLD=NEW, such as torch-fork=torch. Repeatable.
     """
-    before, after = renamed(read_results(old), _names(rename or [])), read_results(new)
+    names, read = _names(rename or []), read_all([old, new])
+    before, after = renamed(read[old], names), read[new]
     found = diff(before, after, factor)
     if before.trials and after.trials and not found.compared:
         has = [f"{path} has {', '.join(read.header.targets)}" for path, read in ((old, before), (new, after))]

@@ -1,7 +1,7 @@
 """Known deviations: a list of trials that fail for a known reason, each entry no wider than what fails.
 
     deviations:
-      - trials: [cross_entropy/offset_*[optax:*-float32*]]
+      - trials: ["cross_entropy/offset_*[optax:*-float32*]"]
         outcome: mismatch
         at_most: 1.0e+4            # ceiling on error over bound; none for results of another class
         passes: sometimes          # only where it depends on the processor: passing is then no surprise
@@ -10,8 +10,9 @@
         issue: https://github.com/google-deepmind/optax/issues/...
         review: 2027-06-01
 
-In `trials`, `*` and `?` are the only special characters, as trial ids hold brackets. A listed trial that passes is
-`fixed`, and an entry that matches no trial is stale: both fail the run, so that a list never hides the next defect.
+In `trials`, `*` and `?` are the only special characters, as trial ids hold brackets; within `[...]` YAML wants them
+quoted. A listed trial that passes is `fixed`, and an entry that matches no trial is stale: both fail the run, so that a
+list never hides the next defect.
 An entry whose reason begins with TODO, as `--update-deviations` writes it, excuses nothing until somebody gives one.
 """
 

@@ -67,6 +67,15 @@ def by_target(trials: list[Trial]) -> dict[str, Cell]:
     return table
 
 
+def unsteady(trials: list[Trial]) -> dict[str, list[Trial]]:
+    """By target, the trials that were tried twice and did not give the same bits."""
+    table: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        if trial.differing:
+            table[trial.target].append(trial)
+    return table
+
+
 def worst_first(trials: list[Trial]) -> list[Trial]:
     """Trials by how bad their verdict is, then by error over bound."""
     return sorted(trials, key=lambda t: (_BADNESS.index(t.verdict), -(t.ratio or 0.0), t.id))

@@ -12,7 +12,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from conformance.report.summary import EXIT_MEANING, by_target, worst_first
+from conformance.report.summary import EXIT_MEANING, by_target, unsteady, worst_first
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
@@ -36,7 +36,7 @@ class Progress:
         self._task = self._bar.add_task("starting", total=planned, completed=done)
 
     def saw(self, line: object) -> None:
-        if isinstance(line, Trial):
+        if isinstance(line, Trial) and not self._bar.disable:
             self._bar.update(self._task, advance=1, description=f"{line.loss} on {line.target}")
 
     def __enter__(self) -> Progress:
@@ -55,6 +55,11 @@ def print_results(console: Console, results: Results) -> None:
     left = Counter((t.target, t.message) for t in results.trials if t.verdict == "not run")
     for (target, why), count in left.items():
         console.print(f"{target}: {count} trials not run, {why}", highlight=False, markup=False, soft_wrap=True)
+    for target, differing in unsteady(results.trials).items():
+        twice = sum(t.differing is not None for t in results.trials if t.target == target)
+        cases = ", ".join(dict.fromkeys(trial.case for trial in differing))
+        said = f"{len(differing)} of the {twice} trials that were tried twice did not give the same bits: {cases}"
+        console.print(f"{target}: {said}", highlight=False, markup=False, soft_wrap=True)
     _print_failures(console, results.trials)
     if results.footer is None:
         judged, planned = len(results.trials), results.header.planned

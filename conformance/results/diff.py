@@ -144,6 +144,9 @@ def _kind(old: Trial, new: Trial, terms: Terms) -> tuple[Kind | None, str]:
     if (old.outcome, _error_class(old)) != (new.outcome, _error_class(new)):
         before, after = (trial.outcome or _error_class(trial) or "a result" for trial in (old, new))
         return "changed outcome", f"{before} -> {after}"
+    if None not in (old.differing, new.differing) and bool(old.differing) != bool(new.differing):
+        before, after = ("not the same twice" if trial.differing else "the same twice" for trial in (old, new))
+        return "changed outcome", f"{before} -> {after}"
     return _accuracy(old, new, terms.factor)
 
 
@@ -156,8 +159,10 @@ def _not_run(old: Trial, new: Trial) -> tuple[Kind | None, str]:
 
 
 def _other_verdict(old: Trial, new: Trial) -> tuple[Kind, str]:
-    """A failure is new when there was none, or when only now the process dies or hangs."""
+    """A failure is new when there was none, or when only now the process dies or hangs. What passed must stay."""
     said, died = f"{old.verdict} -> {new.verdict}", ("crash", "timeout")
+    if (old.verdict, new.verdict) == ("pass", "unsupported"):
+        return "no longer run", f"{said}: {new.message}".rstrip(": ")
     if new.verdict in FAILING and (old.verdict not in FAILING or (new.verdict in died and old.verdict not in died)):
         return "new failure", f"{said}: {new.message}"
     if old.verdict in (*FAILING, "known") and new.verdict in ("pass", "fixed"):

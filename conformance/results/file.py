@@ -15,6 +15,8 @@ from pydantic_core import from_json
 from conformance.errors import ResultError
 from conformance.results.records import SCHEMA_VERSION, Environment, Footer, Header, Line, Trial
 
+_NAMED = 10
+"""Lines of a file that an error names."""
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -99,28 +101,51 @@ class Results:
 
 def read_results(path: Path) -> Results:
     """Read a result file; a half-written last line of a killed run is dropped. Raises `ResultError` otherwise."""
+    return read_all([path])[path]
+
+
+def read_all(paths: Iterable[Path]) -> dict[Path, Results]:
+    """Read result files. Raises `ResultError` naming everything that is wrong with any of them."""
+    read, problems = {}, []
+    for path in paths:
+        try:
+            read[path] = _read(path)
+        except ResultError as error:
+            problems.append(error)
+    if problems:
+        raise ResultError("\n".join(map(str, dict.fromkeys(problems))))
+    return read
+
+
+def _read(path: Path) -> Results:
     try:
         *lines, rest = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise ResultError(f"cannot read results from {path}: {error}") from error
+        raise ResultError(f"cannot read results from {path}: {error.strerror or error}") from error
     if not lines and not rest:
         raise ResultError(f"{path} is empty: no run got as far as its header")
-    parsed = [_parse(path, number, text) for number, text in enumerate(lines, start=1)]
-    cut = bool(parsed) and bool(rest) and not _is_json(rest)
+    cut = bool(lines) and bool(rest) and not _is_json(rest)
     if rest and not cut:
-        parsed.append(_parse(path, len(lines) + 1, rest))
-    results = collect(path, parsed)
+        lines.append(rest)
+    parsed = [_parse(path, number, text) for number, text in enumerate(lines, start=1)]
+    faults = [line for line in parsed if isinstance(line, str)]
+    if faults:
+        more = [f"... and {len(faults) - _NAMED} more lines"] if len(faults) > _NAMED else []
+        raise ResultError("\n".join([*faults[:_NAMED], *more]))
+    results = collect(path, (line for line in parsed if not isinstance(line, str)))
     results.cut = cut
     return results
 
 
-def _parse(path: Path, number: int, text: bytes) -> Line:
+def _parse(path: Path, number: int, text: bytes) -> Line | str:
+    """The line, or what is wrong with it."""
     try:
         return parse_line(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}:{number}: not a line of a result file: {where}: {first['msg']}") from error
+        said = f"{where}: {first['msg']}" if where else first["msg"]
+        return f"{path}:{number}: not a line of a result file: {said}"
 
 
 def _is_json(text: bytes) -> bool:
@@ -140,9 +165,12 @@ def collect(path: Path, lines: Iterable[Line]) -> Results:
     trials: dict[str, Trial] = {}
     for line in lines:
         if isinstance(line, Header):
-            if line.schema_version > SCHEMA_VERSION:
-                raise ResultError(f"{path}: written by a later version (schema {line.schema_version})")
-            results, trials = Results(line), {}
+            if line.schema_version != SCHEMA_VERSION:
+                told = f"format {line.schema_version}, and this version of the suite reads format {SCHEMA_VERSION}"
+                raise ResultError(f"{path}: {told}; read it with the version that wrote it, {line.suite_version}")
+            if results is not None:
+                raise ResultError(f"{path}: two headers, so two files in one; join files with `conformance merge`")
+            results = Results(line)
         elif results is None:
             raise ResultError(f"{path}:1: the first line of a result file is its header")
         elif isinstance(line, Environment):
@@ -154,4 +182,7 @@ def collect(path: Path, lines: Iterable[Line]) -> Results:
             results.footer = line
     assert results is not None
     results.trials = list(trials.values())
+    if results.footer is not None and results.footer.judged != len(trials):
+        said = f"its last line says {results.footer.judged} judged, and there are {len(trials)}"
+        raise ResultError(f"{path}: {said}; lines were lost or put in after the run")
     return results

@@ -28,7 +28,7 @@ def merge(files: Named, command: list[str]) -> list[Line]:
         raise ResultsError(problems)
     trials = list(_trials(files).values())
     environments = _environments(files)
-    planned = len(trials) + sum(max(r.header.planned - len(r.trials), 0) for r in files.values())
+    planned = len(trials) + _left(files)
     counts = Counter[str](trial.verdict for trial in trials)
     stale = _stale(files, trials)
     footers = [results.footer for results in files.values() if results.footer]
@@ -81,6 +81,19 @@ def _trials(files: Named) -> dict[str, Trial]:
             if trial.id not in merged or merged[trial.id].verdict == "not run":
                 merged[trial.id] = trial
     return merged
+
+
+def _left(files: Named) -> int:
+    """How many trials were planned and are in no file. Which ones they are is known of runs of the same plan only."""
+    same: dict[str, list[Results]] = defaultdict(list)
+    for path, results in files.items():
+        options = results.header.options
+        said = options.model_dump_json() if options else str(path)
+        same[", ".join([*results.header.targets, said])].append(results)
+    return sum(
+        max(runs[0].header.planned - len({trial.id for results in runs for trial in results.trials}), 0)
+        for runs in same.values()
+    )
 
 
 def _environments(files: Named) -> dict[str, dict[str, str]]:

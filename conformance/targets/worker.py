@@ -140,6 +140,17 @@ def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, An
     cotangent = request["cotangent"]
     if cotangent is not None and not hasattr(adapter, "gradient"):
         raise Unsupported("no gradient")
+    reply = _once(adapter, request)
+    if twice:
+        second = _once(adapter, request)
+        reply["differing"] = _differing(reply["array"], second["array"])
+        if reply["differing"]:
+            reply["again"] = pack(second["array"])
+    return reply | {"array": pack(reply["array"])}
+
+
+def _once(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to one call on inputs of its own, with the result still an array."""
     layout = request["layout"]
     arrays = {name: unpack(x, layout.get(name)) for name, x in request["inputs"].items()}
     options = dict(request["options"])
@@ -154,14 +165,8 @@ def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, An
     before = {name: _snapshot(adapter, x) for name, x in handed_over.items()}
     loss = find(adapter, *wanted, {**options, **native_options})
     array, device = _call(adapter, loss, inputs, request)
-    reply: dict[str, Any] = {"status": "ok", "device": device}
-    if twice:
-        again, _ = _call(adapter, loss, inputs, request)
-        reply["differing"] = _differing(array, again)
-        if reply["differing"]:
-            reply["again"] = pack(again)
     changed = [name for name, x in handed_over.items() if _snapshot(adapter, x) != before[name]]
-    return reply | {"array": pack(array), "changed": changed, "composed": loss.composed}
+    return {"status": "ok", "array": array, "device": device, "changed": changed, "composed": loss.composed}
 
 
 def _call(adapter: Any, loss: BoundLoss, inputs: dict[str, Any], request: dict[str, Any]) -> tuple[NDArray[Any], str]:
