@@ -16,6 +16,12 @@ class JaxPlumbing:
     requires = ("jax",)
     devices = ("cpu", "gpu", "tpu")
     modes = ("eager", "jit", "op_by_op")
+    compiles = True
+    script = {
+        "setup": ['jax.config.update("jax_enable_x64", True)'],
+        "literal": 'jax.numpy.array({values}, dtype="{dtype}")',
+        "listed": "{}.tolist()",
+    }
     # JAX's documentation, page "Numerical accuracy", column CPU, which rounds to halves; log in float64 was measured.
     accuracy = {"float32": (1.5, 1.5, 3.0), "float64": (2.0, 0.75, 2.0)}
 

@@ -15,6 +15,11 @@ class Mlx:
     requires = ("mlx",)
     devices = ("cpu", "gpu")
     modes = ("eager", "compile")
+    script = {
+        "setup": ["import mlx.nn", "", "mlx.core.set_default_device(mlx.core.cpu)"],
+        "literal": "mlx.core.array({values}, dtype=mlx.core.{dtype})",
+        "listed": "{}.tolist()",
+    }
 
     def __init__(self, device, mode):
         import mlx.core as mx

@@ -10,6 +10,7 @@ class SciPy:
     requires = ("scipy",)
     devices = ("cpu",)
     modes = ("eager",)
+    script = {"literal": "numpy.array({values}, dtype=numpy.{dtype})", "listed": "{}.tolist()"}
 
     def __init__(self, device, mode):
         import scipy

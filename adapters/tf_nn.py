@@ -13,6 +13,7 @@ class TensorFlow:
     requires = ("tensorflow",)
     devices = ("cpu", "gpu")
     modes = ("eager", "function", "xla")
+    script = {"literal": "tf.constant({values}, dtype=tf.{dtype})", "listed": "{}.numpy().tolist()"}
     # Measured by benchmarks/accuracy.py on processors with AVX-512.
     accuracy = {"float32": (1.29, 3.13, 4.15), "float64": (1.64, 1.46, 2.18)}
 

@@ -14,6 +14,7 @@ class Torch:
     requires = ("torch",)
     devices = ("cpu", "cuda", "mps")
     modes = ("eager", "compile")
+    script = {"literal": "torch.tensor({values}, dtype=torch.{dtype})", "listed": "{}.tolist()"}
     # SLEEF's "u10" functions, which torch's vectorised CPU kernels call: at most 1.0 ulp by its manual.
     accuracy = {"float32": (1.0, 1.0, 1.0), "float64": (1.0, 1.0, 1.0)}
 
@@ -129,4 +130,4 @@ class Torch:
         return function(*inputs, **options)
 
     def _class_axis_second(self, tensor, axis):
-        return tensor if tensor.ndim == 1 else tensor.movedim(axis, 1)
+        return tensor if tensor.ndim == 1 or axis == 1 else tensor.movedim(axis, 1)

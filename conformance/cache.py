@@ -21,35 +21,44 @@ _CODE = ("casefiles", "losses", "judge", "cache.py", "references.py")
 """What of the package the kept values come from."""
 _KEPT_FILES = 3
 """Stores of other versions that are left in the folder."""
+_AT_HAND = 64
+"""Keys whose parts are held in memory: a target asks for the parts of a case one after the other."""
 
 
 class Cache:
-    """Values by key, in one file of the user's cache folder; without a `path` nothing is found and nothing kept."""
+    """Values by key and part of it, in one file of the user's cache folder; without a `path` nothing is found and
+    nothing kept."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._new: dict[bytes, bytes] = {}
+        self._new: dict[tuple[bytes, str], bytes] = {}
+        self._at_hand: dict[bytes, dict[str, bytes]] = {}
         self._store = None if path is None else _open(path)
 
-    def get(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes, part: str = "") -> bytes | None:
         if self._store is None:
             return None
-        try:
-            row = self._store.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error:
-            self._store = None
-            return None
-        return row[0] if row else None
+        if key not in self._at_hand:
+            try:
+                rows = self._store.execute("SELECT part, value FROM kept WHERE key = ?", (key,)).fetchall()
+            except sqlite3.Error:
+                self._store = None
+                return None
+            if len(self._at_hand) == _AT_HAND:
+                del self._at_hand[next(iter(self._at_hand))]  # the oldest
+            self._at_hand[key] = dict(rows)
+        return self._at_hand[key].get(part)
 
-    def put(self, key: bytes, value: bytes) -> None:
+    def put(self, key: bytes, value: bytes, part: str = "") -> None:
         if self._store is not None:
-            self._new[key] = value
+            self._new[key, part] = value
 
     def save(self) -> None:
         """Write what is new; when another run is writing, it is left to that one."""
         if self._store is not None and self._new:
             with contextlib.suppress(sqlite3.Error), self._store:
-                self._store.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?)", self._new.items())
+                rows = [(key, part, value) for (key, part), value in self._new.items()]
+                self._store.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
             self._new = {}
 
 
@@ -101,7 +110,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not path.exists()
             store = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-            store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, value BLOB)")
+            store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB, part TEXT, value BLOB, PRIMARY KEY (key, part))")
             if fresh:
                 _forget_old(path)
             return store

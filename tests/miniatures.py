@@ -356,6 +356,27 @@ class ComposesTheMean(NumPy):
         return super().cross_entropy(logits, target, reduction=reduction)
 
 
+class ScriptedPastItsAttributes(NumPy):
+    """Has a way to write arrays down, but calls functions that it does not keep on itself."""
+
+    name = "scripted"
+    script = {"literal": "numpy.array({values}, dtype='{dtype}')", "listed": "{}.tolist()"}
+
+    def softmax(self, logits, *, axis=-1):
+        return np.exp(logits._real)
+
+
+class DiesOnNaN(NumPy):
+    """Ends its process at a NaN."""
+
+    name = "dies_on_nan"
+
+    def sigmoid(self, logits):
+        if np.any(np.isnan(logits)):
+            os._exit(1)
+        return super().sigmoid(logits)
+
+
 class WrongSize(NumPy):
     """Loses the last row."""
 

@@ -112,7 +112,7 @@ def test_some_steps_are_published():
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_case_can_be_derived(loss):
     for case in CASES:
-        if case.loss.name == loss:
+        if case.loss.name == loss and not case.convention:  # those may ask for what has no value
             *_, last = derive(case)
             assert last.name == loss
             assert last.value.shape == case.output_shape
@@ -120,7 +120,9 @@ def test_every_case_can_be_derived(loss):
 
 def test_cases_share_their_shapes():
     """Frameworks that compile do so for every shape anew."""
-    shapes = {tuple(x.shape for x in case.inputs.values()) for case in CASES if SLOW not in case.tags}
+    shapes = {
+        tuple(x.shape for x in case.inputs.values()) for case in CASES if SLOW not in case.tags and not case.convention
+    }
     assert len(shapes) <= 80
 
 

@@ -252,6 +252,10 @@ BAD = {
     "expected is a word": (softmax("expected: fail"), "5: softmax/a @ expected: 'fail' is not a number"),
     "printed of another shape": (softmax("printed: 0.3"), "5: softmax/a @ printed: shape (), but the value has (2,)"),
     "printed is a word": (softmax("printed: [0.3, abc]"), "5: softmax/a @ printed: 'abc' is not a number (at [1])"),
+    "printed is beyond all floats": (
+        softmax("printed: ['1E999999', 0.7]"),
+        "5: softmax/a @ printed: '1E999999' is beyond the range of float64",
+    ),
     "printed is a hex float": (
         softmax("printed: ['0x1p-2', 0.7]"),
         "5: softmax/a @ printed: '0x1p-2' is not a printed number; write it in decimal digits",
@@ -318,9 +322,26 @@ BAD = {
         softmax(logits="{generator: normal, shape: [-2]}"),
         "4: softmax/a @ logits.normal.shape[0]: Input should be greater than or equal to 0, not -2",
     ),
-    "more than fits in memory": (
+    "more than a generator draws": (
         softmax(logits="{generator: normal, shape: [100000000000000]}"),
-        "4: softmax/a @ logits: the array does not fit in memory",
+        "4: softmax/a @ logits.normal.shape: 100000000000000 numbers; a generator draws at most 16777216",
+    ),
+    "integers beyond 53 bits": (
+        cross_entropy(target="{generator: integers, shape: [2], high: 1180591620717411303424}"),
+        "5: cross_entropy/a @ target.integers.high: Input should be less than or equal to 9007199254740992, "
+        "not 1180591620717411303424",
+    ),
+    "a generator that overflows": (
+        softmax(logits="{generator: uniform, shape: [2], low: -1.0e308, high: 1.0e308}"),
+        "4: softmax/a @ logits: the numbers overflow",
+    ),
+    "infinite parameter of a generator": (
+        softmax(logits="{generator: uniform, shape: [2], high: .inf}"),
+        "4: softmax/a @ logits.uniform.high: Input should be a finite number, not inf",
+    ),
+    "a tag that does not fit": (
+        softmax("title: !!set x"),
+        " not valid YAML: a tag (!!) does not fit its value ('ScalarNode' object has no attribute 'flow_style')",
     ),
     "empty range of integers": (
         cross_entropy(target="{generator: integers, shape: [2], low: 1, high: 1}"),

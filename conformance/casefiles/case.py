@@ -145,7 +145,10 @@ def half_last_digit(printed: Any) -> float:
         exponent = Decimal(str(printed)).as_tuple().exponent
     except InvalidOperation:
         raise ValueError(f"{str(printed)!r} is not a printed number; write it in decimal digits") from None
-    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
+    try:
+        return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
+    except OverflowError:
+        raise ValueError(f"{str(printed)!r} is beyond the range of float64") from None
 
 
 def widen(x: Array) -> Array:

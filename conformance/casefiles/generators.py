@@ -6,14 +6,33 @@ so that a case is the same bit for bit on every platform and in every version of
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
 
 from conformance.losses.formats import Array
 
-Shape = Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8)]
+LARGEST = 2**24
+"""The most numbers that a generator draws, so that a slip in a shape is refused before it fills the memory."""
+
+
+def _not_too_large(shape: list[int]) -> list[int]:
+    if prod(shape) > LARGEST:
+        raise ValueError(f"{prod(shape)} numbers; a generator draws at most {LARGEST}")
+    return shape
+
+
+Shape = Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8), AfterValidator(_not_too_large)]
+_Integer = Annotated[int, Field(ge=-(2**53), le=2**53)]
+
+
+def _drawn(x: Array) -> Array:
+    """`x`, unless finite parameters overflowed on the way to it."""
+    if not np.all(np.isfinite(x)):
+        raise ValueError("the numbers overflow")
+    return x
 
 
 class _Generator(BaseModel):
@@ -23,7 +42,7 @@ class _Generator(BaseModel):
 
     def _uniform(self, *shape: int) -> Array:
         """Uniform on [0, 1), 53 bits each."""
-        count = int(np.prod(shape))
+        count = prod(shape)
         raw = np.asarray(np.random.PCG64(self.seed).random_raw(count))
         return np.asarray((raw >> np.uint64(11)) * 2.0**-53).reshape(shape)
 
@@ -32,34 +51,36 @@ class Normal(_Generator):
     """Nearly normal with mean `offset` and standard deviation `scale`: the sum of twelve uniforms, less six."""
 
     generator: Literal["normal"]
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: FiniteFloat = 1.0
+    offset: FiniteFloat = 0.0
 
     def draw(self) -> Array:
         draws = self._uniform(12, *self.shape)
         total = draws[0]
         for row in draws[1:]:
             total = total + row
-        return np.asarray((total - 6.0) * self.scale + self.offset)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _drawn(np.asarray((total - 6.0) * self.scale + self.offset))
 
 
 class Uniform(_Generator):
     """Uniform on [low, high)."""
 
     generator: Literal["uniform"]
-    low: float = 0.0
-    high: float = 1.0
+    low: FiniteFloat = 0.0
+    high: FiniteFloat = 1.0
 
     def draw(self) -> Array:
-        return np.asarray(self.low + (self.high - self.low) * self._uniform(*self.shape))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _drawn(np.asarray(self.low + (self.high - self.low) * self._uniform(*self.shape)))
 
 
 class Integers(_Generator):
     """Integers in [low, high)."""
 
     generator: Literal["integers"]
-    low: int = 0
-    high: int
+    low: _Integer = 0
+    high: _Integer
 
     def draw(self) -> Array:
         span = self.high - self.low
@@ -95,12 +116,13 @@ class Linspace(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     generator: Literal["linspace"]
-    shape: Annotated[list[PositiveInt], Field(min_length=1)]
-    start: float
-    stop: float
+    shape: Annotated[list[PositiveInt], Field(min_length=1, max_length=8), AfterValidator(_not_too_large)]
+    start: FiniteFloat
+    stop: FiniteFloat
 
     def draw(self) -> Array:
-        return np.linspace(self.start, self.stop, int(np.prod(self.shape))).reshape(self.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _drawn(np.linspace(self.start, self.stop, prod(self.shape))).reshape(self.shape)
 
 
 Generator = Annotated[

@@ -44,6 +44,9 @@ def read_file(path: Path, file: str, problems: list[Problem]) -> list[Case]:
     except (YAMLError, ValueError, RecursionError) as error:
         problems.append(Problem(file, None, "", f"not valid YAML: {str(error).splitlines()[0] or error!r}"))
         return []
+    except Exception as error:  # ruamel trips over a tag on a value that is none of its kind, in many ways
+        problems.append(Problem(file, None, "", f"not valid YAML: a tag (!!) does not fit its value ({error})"))
+        return []
     return _read_document(file, document, problems)
 
 

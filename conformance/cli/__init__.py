@@ -10,12 +10,12 @@ import sys
 
 from cyclopts import CycloptsError
 
-from conformance.cli import comparing, conventions, freezing, listing, running
+from conformance.cli import comparing, conventions, freezing, listing, running, searching
 from conformance.cli.app import app
 from conformance.errors import ConformanceError
 from conformance.results.status import UNUSABLE
 
-__all__ = ["app", "comparing", "conventions", "freezing", "listing", "main", "running"]
+__all__ = ["app", "comparing", "conventions", "freezing", "listing", "main", "running", "searching"]
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """Exit statuses as a shell gives them for SIGINT and SIGPIPE."""

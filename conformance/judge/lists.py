@@ -69,6 +69,9 @@ def _load_list(path: Path, key: str, model: type[Entry], problems: list[Problem]
     except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
         problems.append(Problem(str(path), None, "", f"cannot be read: {' '.join(str(error).split())}"))
         return []
+    except Exception as error:  # ruamel trips over a tag on a value that is none of its kind, in many ways
+        problems.append(Problem(str(path), None, "", f"cannot be read: a tag (!!) does not fit its value ({error})"))
+        return []
     listed = document.get(key) if isinstance(document, dict) else None
     if not isinstance(listed, list) or set(document) != {key}:
         problems.append(Problem(str(path), 1, "", f"a list of {key} is a mapping with the one key {key}"))

@@ -92,7 +92,16 @@ def log_of_sum(exponentials: Number, rest: Number) -> Number:
         lenient: Rounded = np.log(exponentials.total(-1, keepdims=True))
         precise = np.log1p(rest.value.sum(-1, keepdims=True))
         return Rounded(precise, lenient.model, lenient.error)
-    return np.log1p(total(rest, -1, keepdims=True))
+    if isinstance(rest, Rounded) or rest.dtype.itemsize != 2:
+        return np.log1p(total(rest, -1, keepdims=True))
+    return np.log1p(rest.sum(-1, dtype=np.float32, keepdims=True)).astype(rest.dtype)
+
+
+def fractions(x: Number) -> Number:
+    """`x` over its total on the last axis, where a 16-bit total is divided by before it is stored."""
+    if isinstance(x, Rounded) or x.dtype.itemsize != 2:
+        return x / total(x, -1, keepdims=True)
+    return (x / x.sum(-1, dtype=np.float32, keepdims=True)).astype(x.dtype)
 
 
 def constant(mask: Array, like: Number) -> Number:

@@ -13,6 +13,7 @@ from conformance.losses.arithmetic import (
     Number,
     either,
     first_largest,
+    fractions,
     largest,
     log_of_sum,
     move_axis,
@@ -49,8 +50,7 @@ def log_normaliser(shift: Number) -> Number:
 
 def probabilities(logits: Number) -> Number:
     """Softmax over the last axis. One rounding is granted to a multiplication by the reciprocal of the sum."""
-    exponentials = np.exp(shifted(logits))
-    return roundings(exponentials / total(exponentials, -1, keepdims=True), 1)
+    return roundings(fractions(np.exp(shifted(logits))), 1)
 
 
 def log_probabilities(logits: Number) -> Number:

@@ -25,7 +25,8 @@ from conformance.targets.worker import describe, load_class
 @dataclass(frozen=True)
 class Adapter:
     """An adapter class by name and `location` (`module:Class` or `file.py:Class`). `deviations` and `declared` are the
-    lists that lie beside it, if there are any: known deviations, and conventions that the framework documents."""
+    lists that lie beside it, if there are any: known deviations, and conventions that the framework documents.
+    `compiles` says that the framework compiles for every shape in every mode."""
 
     name: str
     location: str
@@ -36,6 +37,7 @@ class Adapter:
     accuracy: Accuracy = ()
     deviations: Path | None = None
     declared: Path | None = None
+    compiles: bool = False
 
     def missing(self) -> list[str]:
         """Packages that it requires and that are not installed here."""
@@ -50,6 +52,11 @@ class Target:
     device: str
     mode: str
     python: str = ""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a new shape costs a compilation, so that a search had better keep to a few."""
+        return self.adapter.compiles or self.mode != "eager"
 
     def __str__(self) -> str:
         return f"{self.adapter.name}:{self.device}:{self.mode}"
@@ -128,6 +135,7 @@ def _inspect(location: str) -> Adapter:
         tuple(sorted(getattr(cls, "accuracy", {}).items())),
         deviations if deviations.is_file() else None,
         declared if declared.is_file() else None,
+        bool(getattr(cls, "compiles", False)),
     )
 
 
