@@ -50,7 +50,7 @@ golden: $(READY)
 
 ## conventions: write what the frameworks of constraints.txt do where libraries differ on purpose
 conventions: $(READY)
-	$(BIN)/conformance conventions --format markdown > docs/conventions.md
+	$(BIN)/conformance conventions jax numpy optax tensorflow torch --format markdown > docs/conventions.md
 
 ## schema: write the JSON Schemas of case files and of lists of deviations anew
 schema: $(READY)
