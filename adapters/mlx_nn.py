@@ -63,6 +63,8 @@ class Mlx:
             "cross_entropy": self.losses.cross_entropy,
             "binary_cross_entropy_with_logits": self.losses.binary_cross_entropy,
         }
+        if loss in ("nll_loss", "cross_entropy"):
+            return partial(self._call_labelled, functions[loss])
         return partial(self._call, functions[loss]) if loss in functions else None
 
     def softmax(self, logits, *, axis=-1):
@@ -85,13 +87,13 @@ class Mlx:
 
     def nll_loss(self, log_probs, target, *, reduction: Literal["none", "mean", "sum"] = "mean", axis=1):
         axis = axis if log_probs.ndim > 1 else 0
-        return self._call(self.losses.nll_loss, log_probs, target, axis=axis, reduction=reduction)
+        return self._call_labelled(self.losses.nll_loss, log_probs, target, axis=axis, reduction=reduction)
 
     def cross_entropy(
         self, logits, target, *, reduction: Literal["none", "mean", "sum"] = "mean", label_smoothing=0.0, axis=1
     ):
         options = {"axis": axis if logits.ndim > 1 else 0, "reduction": reduction, "label_smoothing": label_smoothing}
-        return self._call(self.losses.cross_entropy, logits, target, **options)
+        return self._call_labelled(self.losses.cross_entropy, logits, target, **options)
 
     def binary_cross_entropy(self, probs, target, *, weight=None, reduction: Literal["none", "mean", "sum"] = "mean"):
         return self._binary(probs, target, weight, with_logits=False, reduction=reduction)
@@ -118,6 +120,13 @@ class Mlx:
             raise Unsupported("weights must have the shape of the target")
         weights = [] if weight is None else [weight]
         return self._call(self.losses.binary_cross_entropy, outputs, target, *weights, **options)
+
+    def _call_labelled(self, function, outputs, target, **options):
+        if target.dtype not in (self.mx.float16, self.mx.bfloat16, self.mx.float32, self.mx.float64):
+            labels, classes = np.array(target), outputs.shape[options.get("axis", -1)]
+            if ((labels >= classes) | (labels < -classes)).any():
+                raise Unsupported("a label out of range is not checked and reads, or writes, whatever memory is there")
+        return self._call(function, outputs, target, **options)
 
     def _call(self, function, *inputs, **options):
         function = partial(function, **options)

@@ -19,8 +19,8 @@ from pathlib import Path
 _LIBRARIES = ("numpy", "ml-dtypes", "python-flint")
 _CODE = ("casefiles", "losses", "judge", "cache.py", "references.py")
 """What of the package the kept values come from."""
-_KEPT_FILES = 3
-"""Stores of other versions that are left in the folder."""
+_KEPT_FILES = 1
+"""Stores of other versions that are left in the folder; each may hold some 200 MB."""
 _AT_HAND = 64
 """Keys whose parts are held in memory: a target asks for the parts of a case one after the other."""
 

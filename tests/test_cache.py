@@ -162,5 +162,5 @@ def test_where_the_store_is(monkeypatch, tmp_path):
 def test_stores_of_old_versions_are_forgotten(tmp_path):
     for i in range(6):
         Cache(tmp_path / f"{i}.sqlite")
-    assert len(list(tmp_path.glob("*.sqlite"))) == 4
+    assert len(list(tmp_path.glob("*.sqlite"))) == 2
     assert (tmp_path / "5.sqlite").exists()

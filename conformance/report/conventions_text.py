@@ -21,6 +21,8 @@ LEGEND = (
 )
 UNDOCUMENTED = "not documented"
 
+VERSIONS = ("torch", "jax", "optax", "tensorflow", "keras", "paddle", "mlx", "onnxruntime", "scipy", "numpy")
+
 
 def cell(seen: Seen | None) -> str:
     """What a table says of a target."""
@@ -100,9 +102,7 @@ def markdown(results: Results, topics: Topics, targets: list[str]) -> str:
 
 
 def _versions(facts: dict[str, str]) -> str:
-    return ", ".join(
-        f"{name} {facts[name]}" for name in ("torch", "jax", "optax", "tensorflow", "numpy") if name in facts
-    )
+    return ", ".join(f"{name} {facts[name]}" for name in VERSIONS if name in facts)
 
 
 def _section(point: Point, targets: list[str]) -> list[str]:
