@@ -21,6 +21,8 @@ _CODE = ("casefiles", "losses", "judge", "cache.py", "references.py")
 """What of the package the kept values come from."""
 _KEPT_FILES = 1
 """Stores of other versions that are left in the folder; each may hold some 200 MB."""
+_MAPPED = 2**30
+"""Bytes of a store that are read through the page cache, without copying each page first."""
 _AT_HAND = 64
 """Keys whose parts are held in memory: a target asks for the parts of a case one after the other."""
 
@@ -110,6 +112,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not path.exists()
             store = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
+            store.execute(f"PRAGMA mmap_size = {_MAPPED}")
             store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB, part TEXT, value BLOB, PRIMARY KEY (key, part))")
             if fresh:
                 _forget_old(path)
