@@ -8,11 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from conformance.cache import Cache, user_cache
-from conformance.casefiles.case import Case, Question, questions
+from conformance.casefiles.case import Case, Question, asked_of, questions, trial_id
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.globs import any_glob
@@ -48,11 +47,6 @@ class Plan:
     files: dict[str, str]
     slow_left_out: int = 0
 
-    @cached_property
-    def everything(self) -> list[Question]:
-        """Every question that the cases allow, whatever was chosen."""
-        return questions(self.cases)
-
     @property
     def planned(self) -> int:
         return sum(len(asked) for asked in self.chosen.values())
@@ -71,12 +65,15 @@ class Plan:
         return self.deviations.stale(self.possible_trials())
 
     def possible_trials(self) -> Iterator[str]:
-        """The ids of all trials that any adapter could be given, on whatever device and in whatever mode."""
-        for adapter in self.adapters.values():
+        """The ids of all trials that any adapter could be given, on whatever device and in whatever mode; those of the
+        adapters in this run first."""
+        everything = list(asked_of(self.cases))
+        used = {target.adapter.name for target in self.chosen}
+        for adapter in sorted(self.adapters.values(), key=lambda adapter: adapter.name not in used):
             for device in adapter.devices or self._used(adapter, "device"):
                 for mode in adapter.modes or self._used(adapter, "mode"):
-                    for question in self.everything:
-                        yield question.trial_id(f"{adapter.name}:{device}:{mode}")
+                    for one in everything:
+                        yield trial_id(*one, f"{adapter.name}:{device}:{mode}")
 
     def overdue(self) -> list[str]:
         """What a person should have looked at again by now, with the entry's place."""

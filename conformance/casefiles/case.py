@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -99,9 +99,8 @@ class Question:
         return self.case.id, self.dtype, self.output
 
     def trial_id(self, target: str) -> str:
-        """`cross_entropy/worked_example[torch:cpu:eager-float32]`, with `-gradient` behind the dtype of a gradient."""
-        suffix = "" if self.output == "value" else "-gradient"
-        return f"{self.case.id}[{target}-{self.dtype}{suffix}]"
+        """The id of this question's trial on a target."""
+        return trial_id(self.case, self.dtype, self.output, target)
 
     @cached_property
     def exact(self) -> tuple[dict[str, Array], dict[str, Any], Array | None]:
@@ -128,15 +127,24 @@ def ask(case: Case, dtype: str, output: str) -> Question:
     return Question(case, dtype, output, inputs, options, cotangent)
 
 
+def asked_of(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> Iterator[tuple[Case, str, str]]:
+    """Case, dtype and output of every question, in order; `dtypes` narrows them to some."""
+    for case in cases:
+        for dtype in case.dtypes:
+            if dtypes is None or dtype in dtypes:
+                for output in case.outputs:
+                    yield case, dtype, output
+
+
 def questions(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> list[Question]:
     """Every question of the cases, in order; `dtypes` narrows them to some."""
-    return [
-        ask(case, dtype, output)
-        for case in cases
-        for dtype in case.dtypes
-        if dtypes is None or dtype in dtypes
-        for output in case.outputs
-    ]
+    return [ask(*one) for one in asked_of(cases, dtypes)]
+
+
+def trial_id(case: Case, dtype: str, output: str, target: str) -> str:
+    """`cross_entropy/worked_example[torch:cpu:eager-float32]`, with `-gradient` behind the dtype of a gradient."""
+    suffix = "" if output == "value" else "-gradient"
+    return f"{case.id}[{target}-{dtype}{suffix}]"
 
 
 def half_last_digit(printed: Any) -> float:

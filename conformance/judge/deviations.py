@@ -94,7 +94,9 @@ class Deviations:
     def stale(self, trials: Iterable[str]) -> list[Entry]:
         """Entries that match no trial of the whole plan, whatever their conditions."""
         left = {i: e for i, e in enumerate(self.entries) if i not in self.matched}
-        for trial in trials if left else ():
+        for trial in trials:
+            if not left:
+                break
             for i in [i for i, e in left.items() if e.pattern.fullmatch(trial)]:
                 del left[i]
         return list(left.values())
