@@ -61,12 +61,6 @@ def _physical_gib() -> float:
     return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
 
 
-def _patient() -> str:
-    """Threads of OpenMP sleep while there is nothing to do, unless the user has said otherwise: on inputs this small
-    they would spin most of the time, on the processors that judge."""
-    return "" if "OMP_WAIT_POLICY" in os.environ else "//env:OMP_WAIT_POLICY=PASSIVE"
-
-
 class StartError(Exception):
     """The worker could not be started, or the framework failed to import."""
 
@@ -85,7 +79,7 @@ class Worker:
         self._answered = 0
         try:
             python = f"//python={target.python}" if target.python else ""
-            self._gateway = self._group.makegateway(f"popen{python}{_patient()}")
+            self._gateway = self._group.makegateway(f"popen{python}")
             self._channel: Any = self._gateway.remote_exec(_BOOTSTRAP)
             self._channel.send(str(Path(conformance.__file__).parent))
             self._channel.send(self._setup(target, limits))

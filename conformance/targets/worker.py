@@ -71,7 +71,12 @@ def serve(channel: Any) -> None:
 
 
 def _prepare(setup: dict[str, Any]) -> None:
-    """Send what frameworks write to a file, leave Ctrl-C to the host, and limit the memory."""
+    """Send what frameworks write to a file, leave Ctrl-C to the host, and limit the memory.
+
+    Threads of OpenMP are to sleep while there is nothing to do, unless the user has said otherwise: on inputs this
+    small they would spin most of the time, on the processors that judge.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with Path(setup["stderr"]).open("ab", buffering=0) as file:
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
