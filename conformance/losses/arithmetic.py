@@ -25,12 +25,22 @@ Number = Any
 
 def total(x: Number, axis: Any = None, *, keepdims: bool = False) -> Number:
     """Sum over `axis` (all axes when None), 16-bit types accumulated in float32 and stored in their own type."""
+    return stored(wide_total(x, axis, keepdims=keepdims), x)
+
+
+def wide_total(x: Number, axis: Any = None, *, keepdims: bool = False) -> Number:
+    """The same sum before it is stored: that of a 16-bit type is still float32, in which it cannot overflow."""
     if isinstance(x, Rounded):
         return x.total(axis, keepdims)
     x = np.asarray(x)  # numpy hands out the element of a 0-d object array bare
-    if x.dtype.itemsize == 2:
-        return x.sum(axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
-    return x.sum(axis, keepdims=keepdims)
+    return x.sum(axis, dtype=np.float32 if x.dtype.itemsize == 2 else None, keepdims=keepdims)
+
+
+def stored(x: Number, like: Number) -> Number:
+    """`x`, computed in float32 for a 16-bit type, rounded to the type of `like`."""
+    if isinstance(x, Rounded) or np.asarray(like).dtype.itemsize != 2:
+        return x
+    return x.astype(like.dtype)
 
 
 def quotient(numerator: Number, denominator: Number) -> Number:
@@ -92,16 +102,12 @@ def log_of_sum(exponentials: Number, rest: Number) -> Number:
         lenient: Rounded = np.log(exponentials.total(-1, keepdims=True))
         precise = np.log1p(rest.value.sum(-1, keepdims=True))
         return Rounded(precise, lenient.model, lenient.error)
-    if isinstance(rest, Rounded) or rest.dtype.itemsize != 2:
-        return np.log1p(total(rest, -1, keepdims=True))
-    return np.log1p(rest.sum(-1, dtype=np.float32, keepdims=True)).astype(rest.dtype)
+    return stored(np.log1p(wide_total(rest, -1, keepdims=True)), rest)
 
 
 def fractions(x: Number) -> Number:
     """`x` over its total on the last axis, where a 16-bit total is divided by before it is stored."""
-    if isinstance(x, Rounded) or x.dtype.itemsize != 2:
-        return x / total(x, -1, keepdims=True)
-    return (x / x.sum(-1, dtype=np.float32, keepdims=True)).astype(x.dtype)
+    return stored(x / wide_total(x, -1, keepdims=True), x)
 
 
 def constant(mask: Array, like: Number) -> Number:

@@ -4,7 +4,7 @@ import numpy as np
 from ml_dtypes import bfloat16
 
 from conformance.losses import LOSSES
-from conformance.losses.arithmetic import quotient, total
+from conformance.losses.arithmetic import quotient, total, wide_total
 from conformance.losses.reduction import upstream
 from conformance.losses.softmax import (
     log_normaliser,
@@ -155,7 +155,7 @@ def log_of_one_minus_p(x):
 def summed_in(dtype):
     def running(x, axis=None, *, keepdims=False):
         if x.dtype.itemsize > 2 or not x.size:
-            return total(x, axis, keepdims=keepdims)
+            return wide_total(x, axis, keepdims=keepdims)
         rows = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
         partial = np.add.accumulate(rows.astype(dtype), axis=-1)[..., -1]
         result = partial.astype(x.dtype)
@@ -170,7 +170,7 @@ def sixteen_bit_mean(numerator, denominator):
     return np.asarray(summed_in(numerator.dtype)(numerator) / np.asarray(denominator).astype(numerator.dtype))
 
 
-@mutant(*SUMMED, replaces=total)
+@mutant(*SUMMED, replaces=wide_total)
 def sixteen_bit_sums(x, axis=None, *, keepdims=False):
     """16-bit terms are added one after the other in 16 bits."""
     return summed_in(x.dtype)(x, axis, keepdims=keepdims)
