@@ -51,8 +51,8 @@ def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answ
             arrived.put(None)
 
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        for target, asked in chosen.items():
-            pool.submit(work, target, asked)
+        for target in sorted(chosen, key=lambda target: not target.compiles):  # what takes long begins first
+            pool.submit(work, target, chosen[target])
         left = len(chosen)
         try:
             while left:
