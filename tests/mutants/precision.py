@@ -212,9 +212,9 @@ def reciprocal_of_the_count_rounded_to_bfloat16(cotangent, loss_shape, reduction
     return cotangent * through(bfloat16)(count)
 
 
-@mutant(*SUMMED, replaces=total)
+@mutant(*SUMMED, replaces=wide_total)
 def float32_sums_for_float64(x, axis=None, *, keepdims=False):
-    return through(np.float32)(np.asarray(total(x, axis, keepdims=keepdims)))
+    return through(np.float32)(np.asarray(wide_total(x, axis, keepdims=keepdims)))
 
 
 @mutant("softmax", "log_softmax", "logsumexp", "cross_entropy", replaces=np.exp, output="gradient")
