@@ -14,6 +14,7 @@ from conformance.targets.contract import Unsupported, composed
 class Keras(JaxPlumbing):
     name = "keras"
     requires = ("jax", "keras")
+    script = {**JaxPlumbing.script, "before": ["import os", "", 'os.environ["KERAS_BACKEND"] = "jax"', ""]}
 
     def __init__(self, device, mode):
         os.environ["KERAS_BACKEND"] = "jax"

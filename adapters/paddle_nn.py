@@ -14,6 +14,7 @@ class Paddle:
     requires = ("paddle",)
     devices = ("cpu", "gpu")
     modes = ("eager",)
+    script = {"literal": 'paddle.to_tensor({values}, dtype="{dtype}")', "listed": '{}.astype("float64").tolist()'}
 
     def __init__(self, device, mode):
         import paddle

@@ -73,14 +73,15 @@ def parsed(text: str) -> object:
     return eval(text, {"nan": float("nan"), "inf": float("inf")})  # noqa: S307 - printed by our own scripts
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "optax", "tensorflow", "mlx", "scipy"])
+@pytest.mark.parametrize("name", ["torch", "jax", "optax", "tensorflow", "keras", "paddle", "mlx", "scipy"])
 def test_a_script_prints_what_the_adapter_gives(name):
     adapter = find_adapters()[name]
     if adapter.missing():
         pytest.skip(f"{name} is not installed")
     target = parse_target(name, {name: adapter})
     cls = load_class(adapter.location)
-    dtypes = ("float32", "float64") if name == "scipy" else tuple(FORMATS)  # most of scipy.special has no 16 bits
+    wide = name in ("scipy", "paddle")  # few of their functions come in 16 bits
+    dtypes = ("float32", "float64") if wide else tuple(FORMATS)
     outputs = ("value", "gradient") if hasattr(cls, "gradient") else ("value",)
     came = (pair for pairs in answers(target, chosen(dtypes, outputs), Limits(), lambda facts: None) for pair in pairs)
     given = {question: answer for question, answer in came if answer.status != "unsupported"}

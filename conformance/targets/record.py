@@ -60,7 +60,7 @@ def script(adapter: Any, request: dict[str, Any]) -> str:
     ]
     if re.search(r"\b(inf|nan)\b", " ".join(given)):
         imports.insert(0, "from math import inf, nan")
-    return "\n".join([*imports, *way.get("setup", ()), "", *given, body]) + "\n"
+    return "\n".join([*way.get("before", ()), *imports, *way.get("setup", ()), "", *given, body]) + "\n"
 
 
 def _run(adapter: Any, request: dict[str, Any], traced: dict[str, Traced], recording: Script, listed: str) -> None:

@@ -24,12 +24,21 @@ class RecordError(Exception):
 class Traced:
     """Something of a framework's with the text that names it: what is done with it is done, and written down."""
 
+    __slots__ = ("_real", "_script", "_text")
+
     def __init__(self, real: Any, text: str, script: Script) -> None:
         self._real, self._text, self._script = real, text, script
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._real, name)
         return Traced(found, f"{self._text}.{name}", self._script) if _followed(found) else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__slots__:
+            super().__setattr__(name, value)
+            return
+        setattr(self._real, name, real(value, self._script))
+        self._script.here.append(Line("", f"{self._text}.{name} = {written(value, self._script)}"))
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         given = [(written(a, self._script), real(a, self._script)) for a in args]
@@ -90,6 +99,15 @@ class Traced:
 
     def __bool__(self) -> bool:
         return bool(self._real)
+
+    def __eq__(self, other: object) -> Any:
+        """Not written down: what an adapter asks before it calls is its own business."""
+        return self._real == real(other, self._script)
+
+    __hash__ = object.__hash__
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        return self._real.__array__(*args, **options)
 
 
 def _operator(symbol: str, method: str) -> None:
