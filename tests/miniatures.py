@@ -34,6 +34,16 @@ class Faithful(NumPy):
     name = "faithful"
 
 
+class Compiles(NumPy):
+    """Does everything right, in processes that it names, and is said to compile for every shape."""
+
+    name = "compiles"
+    compiles = True
+
+    def device_of(self, tensor):
+        return f"cpu:{os.getpid()}"
+
+
 class SmoothingOverKMinus1(NumPy):
     """Spreads the smoothing over the other K - 1 classes, which is smoothing by e K / (K - 1) over all K."""
 

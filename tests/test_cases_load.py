@@ -324,7 +324,7 @@ BAD = {
     ),
     "more than a generator draws": (
         softmax(logits="{generator: normal, shape: [100000000000000]}"),
-        "4: softmax/a @ logits.normal.shape: 100000000000000 numbers; a generator draws at most 16777216",
+        "4: softmax/a @ logits.normal.shape: 100000000000000 numbers; a generator draws at most 4194304",
     ),
     "integers beyond 53 bits": (
         cross_entropy(target="{generator: integers, shape: [2], high: 1180591620717411303424}"),

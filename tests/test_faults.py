@@ -254,3 +254,19 @@ def test_no_process_and_no_file_is_left(run, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("conformance-*"))
     with contextlib.suppress(ChildProcessError):
         assert os.waitpid(-1, os.WNOHANG) == (0, 0)
+
+
+def test_a_single_target_that_compiles_is_shared_by_shape(run):
+    Path("cases.yaml").write_text(
+        "loss: softmax\ncases:\n"
+        "  - {id: a, logits: [1.0, 2.0]}\n  - {id: b, logits: [3.0, 4.0]}\n  - {id: c, logits: [1.0, 2.0, 3.0]}\n"
+    )
+    places = {}
+    for jobs in (1, 2):
+        trials = run("Compiles", options=f"--jobs {jobs}").trials
+        assert len(trials) == len({trial.id for trial in trials}) == 24
+        assert {trial.verdict for trial in trials} == {"pass"}
+        places[jobs] = {case: {t.device for t in trials if t.case == f"softmax/{case}"} for case in "abc"}
+    assert len(set.union(*places[1].values())) == 1
+    assert places[2]["a"] == places[2]["b"] != places[2]["c"]
+    assert all(len(place) == 1 for place in places[2].values())

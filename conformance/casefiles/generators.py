@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from conformance.losses.formats import Array
 
-LARGEST = 2**24
+LARGEST = 2**22
 """The most numbers that a generator draws, so that a slip in a shape is refused before it fills the memory."""
 
 

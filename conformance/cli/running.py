@@ -73,7 +73,7 @@ def run_command(
         Afterwards take what passes or is gone out of the lists of deviations, and put new failures in, without a
         reason: that is for you to write. The status is that of the run.
     jobs
-        How many targets run at once.
+        How many targets run at once; a single one that compiles is given as many processes.
     timeout
         Seconds that one trial may take.
     memory

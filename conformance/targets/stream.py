@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ class Answered:
 
 
 def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answered]:
-    """What the workers say, from all targets as it comes, at most `jobs` of them at a time."""
+    """What the workers say, from all targets as it comes, at most `jobs` of them at a time.
+
+    A single target that compiles is given to as many workers, since nothing else would keep the processors busy.
+    """
     arrived: queue.Queue[list[Started | Answered] | BaseException | None] = queue.Queue(maxsize=64)
     stop = threading.Event()
 
@@ -51,9 +55,12 @@ def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answ
             arrived.put(None)
 
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+        left = 0
         for target in sorted(chosen, key=lambda target: not target.compiles):  # what takes long begins first
-            pool.submit(work, target, chosen[target])
-        left = len(chosen)
+            shared = len(chosen) == 1 and target.compiles
+            for part in by_shape(chosen[target], jobs) if shared else [chosen[target]]:
+                pool.submit(work, target, part)
+                left += 1
         try:
             while left:
                 events = arrived.get()
@@ -66,6 +73,23 @@ def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answ
         finally:
             stop.set()
             _drain(arrived, pool)
+
+
+def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
+    """The questions in at most so many parts of about as many compilations, each shape in one of them."""
+    kernels: dict[tuple[int, ...], set[tuple[str, str, str]]] = defaultdict(set)
+    for question in asked:
+        loss = question.case.loss
+        kernels[question.inputs[loss.wrt].shape].add((loss.name, question.dtype, question.output))
+    load = [0] * max(parts, 1)
+    place = {}
+    for shape in sorted(kernels, key=lambda shape: -len(kernels[shape])):
+        place[shape] = load.index(min(load))
+        load[place[shape]] += len(kernels[shape])
+    shares: list[list[Question]] = [[] for _ in load]
+    for question in asked:
+        shares[place[question.inputs[question.case.loss.wrt].shape]].append(question)
+    return [share for share in shares if share]
 
 
 def _drain(arrived: queue.Queue[Any], pool: ThreadPoolExecutor) -> None:
