@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,32 +18,10 @@ from conformance.results.file import Writer, parse_line
 from conformance.results.records import Environment, Footer, Trial
 from conformance.results.status import exit_status
 from conformance.run import header, judge_trial
-from conformance.targets.answer import Answer
-from conformance.targets.conversation import answers, answers_here
+from conformance.targets.conversation import Conversation
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
 from conformance.targets.stream import Answered
-
-
-class Conversation:
-    """One target, asked one question at a time, in whatever order the items run."""
-
-    def __init__(self, target: Target, limits: Limits, in_process: bool) -> None:
-        self.facts: dict[str, str] = {}
-        self._next: Question | None = None
-        asked = partial(answers_here if in_process else partial(answers, window=1), target, self._questions())
-        self._answers = asked(limits, self.facts.update)
-
-    def ask(self, question: Question) -> Answer:
-        self._next = question
-        return next(self._answers)[0][1]
-
-    def close(self) -> None:
-        self._answers.close()  # type: ignore[attr-defined]
-
-    def _questions(self) -> Iterator[Question]:
-        while self._next is not None:
-            yield self._next
 
 
 class Session:
@@ -62,7 +38,7 @@ class Session:
 
     def conversation(self, target: Target) -> Conversation:
         if target not in self._conversations:
-            self._conversations[target] = Conversation(target, self._limits, self._in_process)
+            self._conversations[target] = Conversation(target, self._limits, in_process=self._in_process)
         return self._conversations[target]
 
     def close(self) -> None:

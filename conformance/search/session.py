@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import astuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from conformance.judge.verdict import Judgement, judge
 from conformance.losses import LOSSES
 from conformance.search.settled import flushed, may_be_refused, open_point, overflows_on_the_way, settled_by
 from conformance.targets.answer import Answer
-from conformance.targets.conversation import answers
+from conformance.targets.conversation import Conversation
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
 
@@ -49,23 +48,17 @@ class Session:
     def __init__(self, target: Target, seconds: float) -> None:
         """Raises `Lost` when the framework does not start."""
         self.target = target
-        self.facts: dict[str, str] = {}
-        self._next: Question | None = None
-        self._answers = answers(target, self._questions(), Limits(seconds), self._started, window=1)
+        self._conversation = Conversation(target, Limits(seconds))
         logits = {"logits": np.zeros(1)}
         self.ask(ask(Case("start", LOSSES["sigmoid"], logits, {}), "float32", "value"))
 
-    def _started(self, facts: dict[str, str]) -> None:
-        self.facts = {**facts, "device": self.target.device, "mode": self.target.mode}
-
-    def _questions(self) -> Iterator[Question]:
-        while self._next is not None:
-            yield self._next
+    @property
+    def facts(self) -> dict[str, str]:
+        return {**self._conversation.facts, "device": self.target.device, "mode": self.target.mode}
 
     def ask(self, question: Question) -> Answer:
         """The answer to a question. Raises `Lost` when there is nobody any more to answer it."""
-        self._next = question
-        ((_, answer),) = next(answered for answered in self._answers if answered)
+        answer = self._conversation.ask(question)
         if answer.status == "not run":
             raise Lost(answer.message)
         return answer
@@ -87,6 +80,4 @@ class Session:
 
     def close(self) -> None:
         """End the framework's process."""
-        self._next = None
-        for _ in self._answers:
-            pass
+        self._conversation.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bdb import BdbQuit
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 
 import execnet
@@ -77,6 +78,31 @@ def answers_here(
         if reply["status"] == "error" and reply["message"].startswith(BdbQuit.__name__):
             raise KeyboardInterrupt
         yield [(question, from_reply(reply))]
+
+
+class Conversation:
+    """One target, asked one question after another in whatever order they come up. `facts` is what the adapter said of
+    its environment."""
+
+    def __init__(self, target: Target, limits: Limits, *, in_process: bool = False) -> None:
+        self.facts: dict[str, str] = {}
+        self._next: Question | None = None
+        asked = answers_here if in_process else partial(answers, window=1)
+        self._answers = asked(target, self._questions(), limits, self.facts.update)
+
+    def _questions(self) -> Iterator[Question]:
+        while self._next is not None:
+            yield self._next
+
+    def ask(self, question: Question) -> Answer:
+        """The answer, whatever the framework does."""
+        self._next = question
+        ((_, answer),) = next(answered for answered in self._answers if answered)
+        return answer
+
+    def close(self) -> None:
+        """End the framework's process."""
+        self._answers.close()  # type: ignore[attr-defined]
 
 
 def _advice(deaths: int, limits: Limits) -> str:
