@@ -7,12 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import execnet
 import numpy as np
 
-import conformance
 from conformance.casefiles.case import Case, Question, ask
 from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.errors import UsageError
@@ -20,7 +18,7 @@ from conformance.judge.reference import Reference, reference
 from conformance.losses import DTYPES, Array
 from conformance.targets.answer import request
 from conformance.targets.names import Target, find_adapters, parse_target
-from conformance.targets.process import _BOOTSTRAP, START_SECONDS
+from conformance.targets.process import START_SECONDS, end, launch
 
 LARGEST = 4096
 """The most numbers that a script states; a generated input that is all the same number is not counted."""
@@ -33,10 +31,7 @@ class Recorder:
 
     def __init__(self, target: Target) -> None:
         self._group = execnet.Group()
-        python = f"//python={target.python}" if target.python else ""
-        serve = _BOOTSTRAP.replace("conformance.targets.worker", "conformance.targets.record")
-        self._channel: Any = self._group.makegateway(f"popen{python}").remote_exec(serve)
-        self._channel.send(str(Path(conformance.__file__).parent))
+        _, self._channel = launch(self._group, target, "conformance.targets.record")
         setup = {"adapter": target.adapter.location, "device": target.device, "mode": target.mode}
         self._channel.send({**setup, "stderr": os.devnull})
 
@@ -59,7 +54,7 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        self._group.terminate(timeout=2.0)
+        end(self._group)
 
 
 @dataclass(frozen=True)

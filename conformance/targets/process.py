@@ -29,7 +29,7 @@ _LAST_BYTES = 4096
 _LAST_LINES = 8
 
 _BOOTSTRAP = """
-import importlib.util, os, sys
+import importlib, importlib.util, os, sys
 sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) != os.getcwd()]  # no file here may hide a framework
 folder = channel.receive()
 init = folder + "/__init__.py"
@@ -37,8 +37,7 @@ spec = importlib.util.spec_from_file_location("conformance", init, submodule_sea
 module = importlib.util.module_from_spec(spec)
 sys.modules["conformance"] = module
 spec.loader.exec_module(module)
-from conformance.targets.worker import serve
-serve(channel)
+importlib.import_module(channel.receive()).serve(channel)
 """
 """Makes our package importable in a foreign interpreter without putting anything else of ours on its path."""
 
@@ -61,6 +60,23 @@ def _physical_gib() -> float:
     return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
 
 
+def launch(group: execnet.Group, target: Target, module: str) -> tuple[Any, Any]:
+    """A new process of the target's interpreter, and the channel over which `serve` of a module of ours answers."""
+    python = f"//python={target.python}" if target.python else ""
+    gateway = group.makegateway(f"popen{python}")
+    channel: Any = gateway.remote_exec(_BOOTSTRAP)
+    channel.send(str(Path(conformance.__file__).parent))
+    channel.send(module)
+    return gateway, channel
+
+
+def end(group: execnet.Group) -> None:
+    """End processes that have nothing left to say; by themselves some frameworks take a second to leave."""
+    for gateway in group:
+        gateway._io.kill()
+    group.terminate(timeout=2.0)
+
+
 class StartError(Exception):
     """The worker could not be started, or the framework failed to import."""
 
@@ -78,10 +94,7 @@ class Worker:
         self._outbox: queue.SimpleQueue[list[Question] | None] = queue.SimpleQueue()
         self._answered = 0
         try:
-            python = f"//python={target.python}" if target.python else ""
-            self._gateway = self._group.makegateway(f"popen{python}")
-            self._channel: Any = self._gateway.remote_exec(_BOOTSTRAP)
-            self._channel.send(str(Path(conformance.__file__).parent))
+            self._gateway, self._channel = launch(self._group, target, "conformance.targets.worker")
             self._channel.send(self._setup(target, limits))
             hello = self._channel.receive(START_SECONDS)
         except Exception as error:
@@ -150,7 +163,7 @@ class Worker:
     def cause_of_death(self) -> str:
         """How a process that no longer answers has ended."""
         try:
-            status = self._gateway._io.popen.wait(timeout=2.0)  # type: ignore[attr-defined]
+            status = self._gateway._io.popen.wait(timeout=2.0)
         except subprocess.TimeoutExpired:
             return "the process closed its streams"
         if status >= 0:
@@ -172,9 +185,6 @@ class Worker:
         self._gateway._io.kill()
 
     def close(self) -> None:
-        """End the process, which has nothing left to say; by themselves some frameworks take a second to leave."""
         self._outbox.put(None)
-        for gateway in self._group:
-            gateway._io.kill()
-        self._group.terminate(timeout=2.0)
+        end(self._group)
         self._folder.cleanup()
