@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from conformance.cache import Cache, user_cache
@@ -60,8 +61,9 @@ class Plan:
         left = {t: [q for q in asked if q.trial_id(str(t)) not in judged] for t, asked in self.chosen.items()}
         return replace(self, chosen=left)
 
+    @cached_property
     def stale_entries(self) -> list[Entry]:
-        """Entries that match no trial that any adapter could be given."""
+        """Entries that match no trial that any adapter could be given; quicker to tell once trials have matched."""
         return self.deviations.stale(self.possible_trials())
 
     def possible_trials(self) -> Iterator[str]:

@@ -157,7 +157,7 @@ class _Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._trials:
             self._plan = _plan(self._config)
-            if self._plan.stale_entries() and session.exitstatus == pytest.ExitCode.OK:
+            if self._plan.stale_entries and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._recorder is not None:
             self._recorder.close(int(session.exitstatus))
@@ -181,7 +181,7 @@ class _Controller:
             return
         for name, why in self._plan.unavailable.items():
             terminalreporter.write_line(f"conformance: {name} not tried, {why}")
-        for entry in self._plan.stale_entries():
+        for entry in self._plan.stale_entries:
             terminalreporter.write_line(f"conformance: stale deviation {entry.where} matches no trial", red=True)
         for said in self._plan.overdue():
             terminalreporter.write_line(f"conformance: deviation to look at again: {said}", yellow=True)

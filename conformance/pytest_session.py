@@ -15,9 +15,8 @@ from conformance.judge.verdict import FAILING
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Footer, Trial
-from conformance.results.status import exit_status
-from conformance.run import header, judge_trial
+from conformance.results.records import Environment, Trial
+from conformance.run import closing, header, judge_trial
 from conformance.targets.conversation import Conversation
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
@@ -126,16 +125,7 @@ class Recorder:
     def close(self, status: int) -> None:
         self.start(0)
         counts = Counter(self._verdicts.values())
-        stale = [f"{e.where}: {', '.join(e.trials)}" for e in self._plan.stale_entries()]
-        ours = exit_status(self._planned or 0, counts, stale)
-        self._writer.write(
-            Footer(
-                judged=counts.total(),
-                counts=dict(counts),
-                stale=stale,
-                overdue=self._plan.overdue(),
-                seconds=round(time.perf_counter() - self._start, 3),
-                exit_status=ours or min(status, 1),
-            )
-        )
+        footer = closing(self._plan, self._planned or 0, counts, time.perf_counter() - self._start)
+        ours = footer.exit_status or min(status, 1)
+        self._writer.write(footer.model_copy(update={"exit_status": ours}))
         self._writer.close()

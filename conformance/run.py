@@ -87,17 +87,23 @@ def run(
         counts[trial.verdict] += 1
         write(trial)
     plan.cache.save()
-    stale = [f"{entry.where}: {', '.join(entry.trials)}" for entry in plan.stale_entries()]
-    footer = Footer(
+    seconds = time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0)
+    footer = closing(plan, plan.planned, counts, seconds)
+    write(footer)
+    return footer
+
+
+def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> Footer:
+    """The last line of a result file, in which so many trials were to be judged."""
+    stale = [f"{entry.where}: {', '.join(entry.trials)}" for entry in plan.stale_entries]
+    return Footer(
         judged=counts.total(),
         counts=dict(counts),
         stale=stale,
         overdue=plan.overdue(),
-        seconds=round(time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0), 3),
-        exit_status=exit_status(plan.planned, counts, stale),
+        seconds=round(seconds, 3),
+        exit_status=exit_status(planned, counts, stale),
     )
-    write(footer)
-    return footer
 
 
 def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:

@@ -367,7 +367,7 @@ def test_a_shipped_list_loads_and_every_entry_gives_a_reason(path, plan):
         assert listed.where.startswith(f"{path}:")
     assert path.name.replace(".deviations.yaml", ".py") in [p.name for p in path.parent.glob("*.py")]
     plan.deviations = Deviations(entries)
-    assert [stale.where for stale in plan.stale_entries()] == []
+    assert [stale.where for stale in plan.stale_entries] == []
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
