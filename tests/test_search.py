@@ -109,6 +109,14 @@ def test_a_search_goes_on_from_the_failing_example_that_it_was_cut_off_at(search
     assert search(*one)[0] == 1
 
 
+@pytest.fixture
+def profile():
+    """Loads a profile of hypothesis' settings until the end of the test."""
+    before = settings.get_current_profile_name()
+    yield settings.load_profile
+    settings.load_profile(before)
+
+
 def test_the_same_seed_gives_the_same_findings(search):
     def texts() -> dict[str, str]:
         status, _, found = search("IgnoresUpstreamGradient", "--examples", "40", "--seed", "7")
@@ -118,6 +126,24 @@ def test_the_same_seed_gives_the_same_findings(search):
     first = texts()
     Path("conformance-findings").rename("other")
     assert texts() == first
+
+
+def test_the_examples_are_drawn_by_the_seed_whatever_profile_hypothesis_has_loaded(search, profile, monkeypatch):
+    asked = Attempt.__call__
+
+    def drawn(name: str, seed: str) -> list[str]:
+        def keep(attempt, example):
+            seen.append(repr(example))
+            return asked(attempt, example)
+
+        seen: list[str] = []
+        profile(name)
+        monkeypatch.setattr(Attempt, "__call__", keep)
+        assert search("Faithful", "--examples", "22", "--seed", seed)[0] == 0
+        return seen
+
+    assert drawn("ci", "1") == drawn("default", "1")
+    assert drawn("ci", "1") != drawn("ci", "2")
 
 
 def test_the_same_seed_draws_the_same_inputs():

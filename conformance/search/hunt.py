@@ -109,7 +109,8 @@ class Hunt:
     def _settings(self, examples: int) -> settings:
         database = None if self.database is None else DirectoryBasedExampleDatabase(self.database)
         phases = (Phase.reuse, Phase.generate, Phase.shrink)
-        return settings(max_examples=examples, database=database, deadline=None, phases=phases)
+        usual = settings.get_profile("default")  # the one that hypothesis takes in CI would draw without the seed
+        return settings(usual, max_examples=examples, database=database, deadline=None, phases=phases)
 
     def check_time(self) -> None:
         if time.monotonic() > self._end:
