@@ -171,8 +171,16 @@ def test_killed_at_ten_random_moments(launcher):
     assert partly_judged, "no run was killed between its first and its last trial"
 
 
+LISTENING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has background jobs ignore Ctrl-C
+from conformance.cli import main
+main()
+"""
+
+
 def test_ctrl_c_leaves_what_was_judged_and_says_how_to_go_on(folder):
-    command = [sys.executable, "-m", "conformance", "run", "--adapter", "slow.py:Slow", "--cases", "cases.yaml"]
+    command = [sys.executable, "-c", LISTENING, "run", "--adapter", "slow.py:Slow", "--cases", "cases.yaml"]
     with subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
