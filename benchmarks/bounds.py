@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from bounds_report import report
 
-from conformance.casefiles.case import Case, Question, ask
+from conformance.casefiles.case import Case, Question
 from conformance.judge.compare import compare
 from conformance.judge.reference import reference
 from conformance.losses import DTYPES, LOSSES, Array
@@ -140,7 +140,7 @@ def measure(framework: str) -> dict[str, Any]:
             if dtype in NOT_IN.get(regime, ()):
                 continue
             for output in ("value", "gradient"):
-                question = ask(case, dtype, output)
+                question = Question(case, dtype, output)
                 got = ask_adapter(adapter, question)
                 if isinstance(got, np.ndarray):
                     expected = reference(question, known.accuracy)
@@ -177,9 +177,10 @@ def mean_errors(adapter: Any) -> Iterator[tuple[tuple[str, str, int], float]]:
         }
         for name, inputs in drawn.items():
             for dtype in DTYPES:
-                question = ask(make(name, **inputs), dtype, "value")
-                losses = ask_adapter(adapter, question)
-                mean = ask_adapter(adapter, replace(question, options={**question.options, "reduction": "mean"}))
+                case = make(name, **inputs)
+                losses = ask_adapter(adapter, Question(case, dtype, "value"))
+                averaged = replace(case, options={**case.options, "reduction": "mean"})
+                mean = ask_adapter(adapter, Question(averaged, dtype, "value"))
                 if not isinstance(losses, np.ndarray) or not isinstance(mean, np.ndarray):
                     continue
                 exact = losses.astype(np.float64)

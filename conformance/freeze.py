@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.case import Case, ask
+from conformance.casefiles.case import Case, Question
 from conformance.casefiles.load import load_cases
 from conformance.casefiles.read import parse
 from conformance.judge.exact import enclose, exact
@@ -47,7 +47,7 @@ def golden_digest(case: Case) -> str:
     """Digest of value and gradient for the float64 inputs: float64 and, of what is left, the leading 24 bits."""
     digest = hashlib.sha256()
     for output in case.outputs:
-        inputs, options, cotangent = ask(case, "float64", output).exact
+        inputs, options, cotangent = Question(case, "float64", output).exact
         high, low = exact(case.loss, inputs, options, cotangent)
         digest.update(repr(high.shape).encode())
         for part in ((high + 0.0).astype("<f8"), (low + 0.0).astype("<f4")):  # + 0.0: one zero only
@@ -57,7 +57,7 @@ def golden_digest(case: Case) -> str:
 
 def expected_digits(case: Case) -> Array:
     """The value for the float64 inputs as an object array of texts with 24 digits."""
-    inputs, options, _ = ask(case, "float64", "value").exact
+    inputs, options, _ = Question(case, "float64", "value").exact
     balls = enclose(case.loss, inputs, options)
     plain = case.loss.evaluate(np.asarray, inputs, options)
     texts = [_digits(ball, float(value)) for ball, value in zip(balls.flat, np.ravel(plain), strict=True)]

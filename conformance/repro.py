@@ -11,7 +11,7 @@ from pathlib import Path
 import execnet
 import numpy as np
 
-from conformance.casefiles.case import Case, Question, ask
+from conformance.casefiles.case import Case, Question
 from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.judge.reference import Reference, reference
@@ -82,7 +82,7 @@ def named(trial: str, case_paths: Sequence[Path] = (), adapter_files: Sequence[s
     missing = target.adapter.missing()
     if missing:
         raise UsageError(f"{target}: {', '.join(missing)} is not installed")
-    return Named(ask(case, found["dtype"], output), target)
+    return Named(Question(case, found["dtype"], output), target)
 
 
 def reproduce(question: Question, recorder: Recorder) -> str:

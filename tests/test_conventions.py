@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance.casefiles.case import ask
+from conformance.casefiles.case import Question
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.cli import main
 from conformance.errors import DeclarationError
@@ -103,7 +103,7 @@ def test_a_convention_may_hold_what_would_be_a_mistake_elsewhere(tmp_path):
     path = tmp_path / "odd.yaml"
     path.write_text(ODD)
     odd, column = load_cases([path])
-    asked = ask(odd, "float64", "value")
+    asked = Question(odd, "float64", "value")
     assert [x.dtype.name for x in asked.inputs.values()] == ["int32", "float16"]
     assert column.inputs["target"].shape == (1, 1)
     assert column.options["label_smoothing"] == 7

@@ -10,7 +10,7 @@ import pytest
 from right.regimes import random_case
 from right.textbook import exactly, textbook
 
-from conformance.casefiles.case import ask, questions
+from conformance.casefiles.case import Question, questions
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.judge.exact import exact
 from conformance.judge.reference import reference
@@ -66,7 +66,7 @@ def test_random_values(name):
     while compared < VALUES_PER_LOSS:
         case = random_case(rng, name, smallest=1e-30)
         for output in ("value", "gradient"):
-            wrong, count = misses(ask(case, "float64", output))
+            wrong, count = misses(Question(case, "float64", output))
             assert wrong == 0, (case.name, output, case.options, case.inputs)
             compared += count
 
@@ -76,7 +76,7 @@ def test_the_textbook_agrees(name):
     """A random element of the value and of the gradient, the latter by central differences of the definition."""
     rng = generator(name + " by definition")
     for _ in range(TEXTBOOK_CASES):
-        question = ask(random_case(rng, name, smallest=1e-30), "float64", "gradient")
+        question = Question(random_case(rng, name, smallest=1e-30), "float64", "gradient")
         loss, (inputs, options, cotangent) = question.case.loss, question.exact
         widest = max(float(np.ptp(np.append(x, 0.0))) for key, x in inputs.items() if x.dtype.kind == "f")
         with mpmath.workdps(160 + 2 * int(min(widest, 700))):

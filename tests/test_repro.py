@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance.casefiles.case import Case, Question, ask
+from conformance.casefiles.case import Case, Question
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.cli import main
 from conformance.errors import UsageError
@@ -65,7 +65,7 @@ def chosen(dtypes: tuple[str, ...], outputs: tuple[str, ...]) -> list[Question]:
         offered = [dtype for dtype in case.dtypes if dtype in dtypes]
         wanted = [output for output in case.outputs if output in outputs]
         if offered and wanted:
-            found.append(ask(case, offered[i % len(offered)], wanted[i // 2 % len(wanted)]))
+            found.append(Question(case, offered[i % len(offered)], wanted[i // 2 % len(wanted)]))
     return found
 
 

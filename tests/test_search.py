@@ -12,7 +12,7 @@ import pytest
 from hypothesis import find, settings
 from hypothesis.errors import NoSuchExample
 
-from conformance.casefiles.case import Case, ask, questions
+from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import load_cases
 from conformance.cli import main
 from conformance.judge.reference import reference
@@ -231,7 +231,7 @@ def test_what_is_drawn_is_a_case(loss):
         if case is not None and case.inputs[case.loss.wrt].size < 1000:
             counts["cases"] += 1
             for output in case.outputs:
-                question = ask(case, case.dtypes[0], output)
+                question = Question(case, case.dtypes[0], output)
                 counts["asked"] += 1
                 counts["settled"] += not open_point(question) and settled_by(question, reference(question))
         return False
@@ -307,7 +307,7 @@ def test_defects_are_told_apart_by_signature_features_and_severity():
 def test_conventions_are_no_finding():
     def of(loss, inputs, output="value", **options):
         arrays = {name: np.asarray(x) for name, x in inputs.items()}
-        return open_point(ask(Case("x", LOSSES[loss], arrays, options), "float32", output))
+        return open_point(Question(Case("x", LOSSES[loss], arrays, options), "float32", output))
 
     inf, nan = np.inf, np.nan
     assert of("softmax", {"logits": [-inf, -inf]}) == "all_minus_inf"
@@ -327,15 +327,15 @@ def test_conventions_are_no_finding():
 
 def test_a_subnormal_input_may_be_flushed():
     case = Case("x", LOSSES["self_information"], {"probs": np.asarray([1e-39])}, {})
-    zeroed = flushed(ask(case, "float32", "value"))
+    zeroed = flushed(Question(case, "float32", "value"))
     assert zeroed is not None
     assert reference(zeroed).value == np.inf
-    assert flushed(ask(case, "float64", "value")) is None
+    assert flushed(Question(case, "float64", "value")) is None
 
 
 def test_an_input_may_be_flushed_in_one_element_and_not_in_another():
     case = Case("x", LOSSES["self_information"], {"probs": np.asarray([1e-39, 1e-39])}, {})
-    question = ask(case, "float32", "value")
+    question = Question(case, "float32", "value")
     kept, zeroed = reference(question), reference(flushed(question))
 
     def verdict(*values):
@@ -348,7 +348,7 @@ def test_an_input_may_be_flushed_in_one_element_and_not_in_another():
 
 def test_what_is_raised_says_itself_which_defect_it_is():
     def raised(message, **options):
-        question = ask(Case("x", LOSSES["softmax"], {"logits": np.zeros(3)}, options), "float32", "value")
+        question = Question(Case("x", LOSSES["softmax"], {"logits": np.zeros(3)}, options), "float32", "value")
         return failure(question, judge(question, Answer("error", message=message), None, None))
 
     known = raised("RuntimeError: no kernel for uint8", axis=0)
@@ -358,7 +358,7 @@ def test_what_is_raised_says_itself_which_defect_it_is():
 
 def test_a_shift_counts_only_where_the_dtype_holds_it_exactly():
     def question(number):
-        return ask(Case("x", LOSSES["softmax"], {"logits": np.asarray([number, 0.5])}, {}), "float64", "value")
+        return Question(Case("x", LOSSES["softmax"], {"logits": np.asarray([number, 0.5])}, {}), "float64", "value")
 
     assert shifted(question(0.25), "logits", 64.0).inputs["logits"].tolist() == [64.25, 64.5]
     for inexact in (-0.7, 1e-12):
@@ -371,13 +371,13 @@ def test_a_finding_is_written_so_that_it_is_read_back_bit_for_bit(tmp_path):
     inputs = {"logits": logits, "target": np.asarray([2, 255], dtype=np.uint8)}
     options = {"reduction": "sum", "ignore_index": 255, "weight": np.asarray([0.3, 1.0, 2.0])}
     case = Case("x", LOSSES["cross_entropy"], inputs, options, cotangent=np.asarray(-0.7), layout={"logits": "sliced"})
-    question = ask(case, "float32", "gradient")
+    question = Question(case, "float32", "gradient")
     judgement = judge(question, Answer("error", message="RuntimeError: no"), reference(question), None)
     finding = Finding("torch:cpu:eager", question, judgement, failure(question, judgement))
     path = tmp_path / "f.yaml"
     path.write_text(case_file(finding, "again", 3))
     (read,) = load_cases([path])
-    again = ask(read, "float32", "gradient")
+    again = Question(read, "float32", "gradient")
     for name, x in question.inputs.items():
         np.testing.assert_array_equal(again.inputs[name], x, strict=True)
     assert np.signbit(again.inputs["logits"][1, 2])

@@ -85,14 +85,39 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What a framework is asked: a case in a dtype, for its value or its gradient. Arrays are in that dtype."""
+    """What a framework is asked: a case in a dtype, for its value or its gradient.
+
+    Every floating-point array is rounded to the dtype, when it is first wanted, so that the reference sees what the
+    framework sees.
+    """
 
     case: Case
     dtype: str
     output: str
-    inputs: Mapping[str, Array]
-    options: Mapping[str, Any]
-    cotangent: Array | None
+
+    @cached_property
+    def inputs(self) -> dict[str, Array]:
+        return {name: self._narrow(name, x) for name, x in self.case.inputs.items()}
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        given = self.case.options.items()
+        return {name: self._narrow(name, x) if isinstance(x, np.ndarray) else x for name, x in given}
+
+    @cached_property
+    def cotangent(self) -> Array | None:
+        """The upstream gradient, where a gradient is asked for."""
+        if self.output == "value":
+            return None
+        given = self.case.cotangent
+        return _narrow(np.resize(_UPSTREAM, self.case.output_shape) if given is None else given, self.dtype)
+
+    @cached_property
+    def exact(self) -> tuple[dict[str, Array], dict[str, Any], Array | None]:
+        """Inputs, options and upstream gradient as float64: the exact values that the framework saw."""
+        inputs = {name: widen(x) for name, x in self.inputs.items()}
+        options = {name: widen(x) if isinstance(x, np.ndarray) else x for name, x in self.options.items()}
+        return inputs, options, None if self.cotangent is None else widen(self.cotangent)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -102,29 +127,9 @@ class Question:
         """The id of this question's trial on a target."""
         return trial_id(self.case, self.dtype, self.output, target)
 
-    @cached_property
-    def exact(self) -> tuple[dict[str, Array], dict[str, Any], Array | None]:
-        """Inputs, options and upstream gradient as float64: the exact values that the framework saw."""
-        inputs = {name: widen(x) for name, x in self.inputs.items()}
-        options = {name: widen(x) if isinstance(x, np.ndarray) else x for name, x in self.options.items()}
-        return inputs, options, None if self.cotangent is None else widen(self.cotangent)
-
-
-def ask(case: Case, dtype: str, output: str) -> Question:
-    """The question with every floating-point array rounded to `dtype`, so that the reference sees what the framework
-    sees."""
-    own = case.convention.input_dtypes if case.convention else {}
-
-    def convert(name: str, x: Array) -> Array:
-        return x.astype(own[name]) if name in own else _narrow(x, dtype)
-
-    inputs = {name: convert(name, x) for name, x in case.inputs.items()}
-    options = {name: convert(name, x) if isinstance(x, np.ndarray) else x for name, x in case.options.items()}
-    cotangent = None
-    if output == "gradient":
-        given = case.cotangent
-        cotangent = _narrow(np.resize(_UPSTREAM, case.output_shape) if given is None else given, dtype)
-    return Question(case, dtype, output, inputs, options, cotangent)
+    def _narrow(self, name: str, x: Array) -> Array:
+        own = self.case.convention.input_dtypes if self.case.convention else {}
+        return x.astype(own[name]) if name in own else _narrow(x, self.dtype)
 
 
 def asked_of(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> Iterator[tuple[Case, str, str]]:
@@ -138,7 +143,7 @@ def asked_of(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> Iterat
 
 def questions(cases: list[Case], dtypes: tuple[str, ...] | None = None) -> list[Question]:
     """Every question of the cases, in order; `dtypes` narrows them to some."""
-    return [ask(*one) for one in asked_of(cases, dtypes)]
+    return [Question(*one) for one in asked_of(cases, dtypes)]
 
 
 def trial_id(case: Case, dtype: str, output: str, target: str) -> str:

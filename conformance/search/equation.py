@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.case import Case, Question, ask
+from conformance.casefiles.case import Case, Question
 from conformance.losses import FORMATS, LOSSES, Array
 from conformance.losses.target import class_axis
 
@@ -90,7 +90,7 @@ def shifted(question: Question, name: str, shift: float) -> Question:
 
 def like(question: Question, inputs: Any, options: Any, cotangent: Array | None) -> Question:
     case = replace(question.case, inputs=inputs, options=options, cotangent=cotangent)
-    return ask(case, question.dtype, question.output)
+    return Question(case, question.dtype, question.output)
 
 
 def other(question: Question, loss: str, inputs: Any, options: Any) -> Question:
@@ -99,4 +99,4 @@ def other(question: Question, loss: str, inputs: Any, options: Any) -> Question:
     kept = {name: x for name, x in options.items() if name in wanted}
     cotangent = question.case.cotangent if question.output == "gradient" else None
     case = replace(question.case, loss=LOSSES[loss], inputs=inputs, options=kept, cotangent=cotangent, layout={})
-    return ask(case, question.dtype, question.output)
+    return Question(case, question.dtype, question.output)

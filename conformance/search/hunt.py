@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 
-from conformance.casefiles.case import Question, ask
+from conformance.casefiles.case import Question
 from conformance.judge.verdict import Judgement
 from conformance.losses import LOSSES
 from conformance.search.failures import Failure, failure
@@ -153,7 +153,7 @@ class Attempt:
             return False
         (dtype,) = case.dtypes
         for output in case.outputs:
-            question = ask(case, dtype, output)
+            question = Question(case, dtype, output)
             for culprit, judgement, by_law in self.hunt.probe.failures(question, law):
                 self._deaths += judgement.verdict in ("crash", "timeout")
                 if self._wanted(culprit, judgement, by_law):

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 
-from conformance.casefiles.case import Case, Question, ask
+from conformance.casefiles.case import Case, Question
 from conformance.judge.reference import Reference, reference
 from conformance.judge.verdict import Judgement, judge
 from conformance.losses import LOSSES
@@ -50,7 +50,7 @@ class Session:
         self.target = target
         self._conversation = Conversation(target, Limits(seconds))
         logits = {"logits": np.zeros(1)}
-        self.ask(ask(Case("start", LOSSES["sigmoid"], logits, {}), "float32", "value"))
+        self.ask(Question(Case("start", LOSSES["sigmoid"], logits, {}), "float32", "value"))
 
     @property
     def facts(self) -> dict[str, str]:

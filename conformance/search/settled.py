@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.case import Question, ask
+from conformance.casefiles.case import Question
 from conformance.judge.reference import Reference
 from conformance.losses import FORMATS, Array
 from conformance.losses.target import class_axis
@@ -148,7 +148,7 @@ def flushed(question: Question) -> Question | None:
     inputs = {name: _flush(x, limit) for name, x in question.case.inputs.items()}
     if all(np.array_equal(x, question.case.inputs[name], equal_nan=True) for name, x in inputs.items()):
         return None
-    return ask(replace(question.case, inputs=inputs), question.dtype, question.output)
+    return Question(replace(question.case, inputs=inputs), question.dtype, question.output)
 
 
 def _flushes_below(dtype: str) -> float:

@@ -80,7 +80,7 @@ def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
     kernels: dict[tuple[int, ...], set[tuple[str, str, str]]] = defaultdict(set)
     for question in asked:
         loss = question.case.loss
-        kernels[question.inputs[loss.wrt].shape].add((loss.name, question.dtype, question.output))
+        kernels[question.case.inputs[loss.wrt].shape].add((loss.name, question.dtype, question.output))
     load = [0] * max(parts, 1)
     place = {}
     for shape in sorted(kernels, key=lambda shape: -len(kernels[shape])):
@@ -88,7 +88,7 @@ def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
         load[place[shape]] += len(kernels[shape])
     shares: list[list[Question]] = [[] for _ in load]
     for question in asked:
-        shares[place[question.inputs[question.case.loss.wrt].shape]].append(question)
+        shares[place[question.case.inputs[question.case.loss.wrt].shape]].append(question)
     return [share for share in shares if share]
 
 
