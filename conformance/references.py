@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,8 +39,8 @@ class References:
             self._kept[key] = value, remainder, bound
         else:
             self._kept.pop(key, None)
-        (sharp,) = self._stored(question, f"sharp {accuracy}", lambda: (grade(question, accuracy),))
-        return Reference(value, remainder, bound, np.minimum(sharp, bound))
+        sharp = self._stored(question, f"sharp {accuracy}", lambda: (np.minimum(grade(question, accuracy), bound),))
+        return Reference(value, remainder, bound, *sharp)
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays that `compute` gives for a question, all of one shape, computed or found."""
@@ -69,10 +70,10 @@ def fingerprint(case: Case) -> bytes:
 def _pack(arrays: tuple[Array, ...]) -> bytes:
     """Float64 arrays of one shape stacked, as bytes: the number of axes, the shape, the numbers."""
     stacked = np.stack(np.broadcast_arrays(*arrays)).astype(np.float64)
-    return np.array([stacked.ndim, *stacked.shape], dtype=np.int64).tobytes() + stacked.tobytes()
+    return struct.pack(f"{stacked.ndim + 1}q", stacked.ndim, *stacked.shape) + stacked.tobytes()
 
 
 def _unpack(data: bytes) -> tuple[Array, ...]:
-    axes = int(np.frombuffer(data, dtype=np.int64, count=1)[0])
-    shape = np.frombuffer(data, dtype=np.int64, count=axes, offset=8)
-    return tuple(np.frombuffer(data, dtype=np.float64, offset=8 + 8 * axes).reshape(shape))
+    (axes,) = struct.unpack_from("q", data)
+    shape = struct.unpack_from(f"{axes}q", data, 8)
+    return tuple(np.ndarray(shape, np.float64, data, 8 + 8 * axes))

@@ -145,6 +145,12 @@ def test_ulp_is_the_distance_to_the_next_number(dtype):
     assert fmt.ulp(np.inf) == fmt.ulp(fmt.largest)
 
 
+@given(st.floats(), st.sampled_from(DTYPES))
+def test_the_ulp_of_one_number_is_that_of_an_array(value, dtype):
+    fmt = FORMATS[dtype]
+    assert fmt.ulp_of(value) == fmt.ulp(fmt.largest if np.isnan(value) else value)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_format_constants_are_those_of_the_dtype(dtype):
     import ml_dtypes

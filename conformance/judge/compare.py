@@ -8,7 +8,6 @@ broadcast.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,8 +61,8 @@ def _compare_elements(got: Array, reference: Reference, fmt: Format) -> Comparis
         worst = np.unravel_index(ratio.argmax(), ratio.shape)
         expected = float(reference.value[worst])
         absolute = float(error[worst])
-        ulp = absolute / float(fmt.ulp(expected if math.isfinite(expected) else fmt.largest))
-        sharp = bool((_ratio(error, reference.sharp) <= 1).all())
+        ulp = absolute / fmt.ulp_of(expected)
+        sharp = count == 0 and bool((error <= reference.sharp).all())
         message = _describe(got, reference, ~(ratio <= 1), fmt) if count else ""
     return Comparison(
         ok=count == 0,

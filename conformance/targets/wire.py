@@ -5,6 +5,7 @@ Standard library and numpy only, as the worker imports it.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ def pack(array: NDArray[Any]) -> Packed:
     """`array` as plain values; its memory layout is not kept."""
     if not array.dtype.isnative:  # names say nothing of byte order
         array = array.astype(array.dtype.newbyteorder("="))
-    name = "bfloat16" if array.dtype == BFLOAT16 else array.dtype.name
-    return name, array.shape, np.ascontiguousarray(array).tobytes()
+    return _name(array.dtype), array.shape, np.ascontiguousarray(array).tobytes()
 
 
 def unpack(packed: Packed, layout: str | None = None) -> NDArray[Any]:
@@ -29,6 +29,11 @@ def unpack(packed: Packed, layout: str | None = None) -> NDArray[Any]:
     dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
     array = np.frombuffer(data, dtype=dtype).reshape(shape).copy()
     return array if layout is None else lay_out(array, layout)
+
+
+@cache
+def _name(dtype: np.dtype[Any]) -> str:
+    return "bfloat16" if dtype == BFLOAT16 else dtype.name
 
 
 def lay_out(array: NDArray[Any], layout: str) -> NDArray[Any]:

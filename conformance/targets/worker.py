@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
-from conformance.targets.wire import pack, unpack
+from conformance.targets.wire import Packed, pack, unpack
 
 _TOGETHER = 0.02
 """Answers that take less than these seconds together go out in one message."""
@@ -158,19 +158,17 @@ def _once(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The reply to one call on inputs of its own, with the result still an array."""
     layout = request["layout"]
     arrays = {name: unpack(x, layout.get(name)) for name, x in request["inputs"].items()}
-    options = dict(request["options"])
     array_options = {name: unpack(x) for name, x in request["array_options"].items()}
-    wanted = request["loss"], tuple(arrays)
     find = bind_bare if request["bare"] else bind
-    find(adapter, *wanted, {**options, **array_options})  # before anything is converted
+    loss = find(adapter, request["loss"], tuple(arrays), {**request["options"], **array_options})
 
     inputs = {name: adapter.to_native(x) for name, x in arrays.items()}
     native_options = {name: adapter.to_native(x) for name, x in array_options.items()}
-    handed_over = {**inputs, **native_options}
-    before = {name: _snapshot(adapter, x) for name, x in handed_over.items()}
-    loss = find(adapter, *wanted, {**options, **native_options})
+    loss.options.update(native_options)
     array, device = _call(adapter, loss, inputs, request)
-    changed = [name for name, x in handed_over.items() if _snapshot(adapter, x) != before[name]]
+    sent = {**request["inputs"], **request["array_options"]}
+    handed_over = {**inputs, **native_options}
+    changed = [name for name, x in handed_over.items() if _has_changed(adapter, x, sent[name], layout.get(name))]
     return {"status": "ok", "array": array, "device": device, "changed": changed, "composed": loss.composed}
 
 
@@ -198,5 +196,12 @@ def _differing(first: NDArray[Any], second: NDArray[Any]) -> int:
     return int(np.count_nonzero((bits[0] != bits[1]).any(axis=1)))
 
 
-def _snapshot(adapter: Any, native: Any) -> bytes:
+def _has_changed(adapter: Any, native: Any, sent: Packed, layout: str | None) -> bool:
+    """Whether a tensor no longer holds what was sent. One that cannot hold it, as integers of another width, is
+    compared with what becomes of it afresh."""
+    now = _bytes(adapter, native)
+    return now != sent[2] and now != _bytes(adapter, adapter.to_native(unpack(sent, layout)))
+
+
+def _bytes(adapter: Any, native: Any) -> bytes:
     return np.ascontiguousarray(adapter.to_numpy(native)).tobytes()
