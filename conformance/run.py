@@ -7,7 +7,8 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from conformance.results.status import exit_status
 from conformance.resume import check_environment
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
-from conformance.targets.stream import Answered, Started, stream, stream_here
+from conformance.targets.stream import Answered, Started, stream_here, streaming
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -71,26 +72,36 @@ def run(
     start = time.perf_counter()
     judged = before.judged if before else {}
     environments = before.environments if before else {}
-    if before is None:
-        write(header(plan, command))
     left = plan.without(judged) if judged else plan
-    references = References(left.uses(), plan.cache)
-    facts: dict[Target, dict[str, str]] = {}
     counts: Counter[str] = Counter(trial.verdict for trial in judged.values())
-    for event in stream_here(left.chosen, limits) if in_process else stream(left.chosen, jobs, limits):
-        if isinstance(event, Started):
-            check_environment(str(event.target), event.facts, environments)
-            facts[event.target] = event.facts
-            write(Environment(target=str(event.target), facts=event.facts))
-            continue
-        trial = judge_trial(plan, event, references, facts.get(event.target, {}))
-        counts[trial.verdict] += 1
-        write(trial)
+    here = nullcontext(stream_here(left.chosen, limits))
+    with here if in_process else streaming(left.chosen, jobs, limits) as events:
+        if before is None:
+            write(header(plan, command))  # while the frameworks are imported
+        for line in _judged(left, events, environments):
+            if isinstance(line, Trial):
+                counts[line.verdict] += 1
+            write(line)
     plan.cache.save()
     seconds = time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0)
     footer = closing(plan, plan.planned, counts, seconds)
     write(footer)
     return footer
+
+
+def _judged(
+    plan: Plan, events: Iterable[Started | Answered], environments: Mapping[str, Mapping[str, str]]
+) -> Iterator[Environment | Trial]:
+    """The line of every event. Raises `ResultError` when a target is not what it was in `environments`."""
+    references = References(plan.uses(), plan.cache)
+    facts: dict[Target, dict[str, str]] = {}
+    for event in events:
+        if isinstance(event, Started):
+            check_environment(str(event.target), event.facts, environments)
+            facts[event.target] = event.facts
+            yield Environment(target=str(event.target), facts=event.facts)
+        else:
+            yield judge_trial(plan, event, references, facts.get(event.target, {}))
 
 
 def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> Footer:

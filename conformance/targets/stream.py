@@ -7,8 +7,8 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from conformance.casefiles.case import Question
 from conformance.targets.answer import Answer
@@ -18,6 +18,8 @@ from conformance.targets.process import Limits
 
 Chosen = Mapping[Target, list[Question]]
 """The questions of each target."""
+_Arrived = queue.Queue["list[Started | Answered] | BaseException | None"]
+"""What the threads of the targets have to say; None when one of them has ended."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class Answered:
     answer: Answer
 
 
-def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answered]:
-    """What the workers say, from all targets as it comes, at most `jobs` of them at a time.
+@contextmanager
+def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[Started | Answered]]:
+    """What the workers say, from all targets as it comes, at most `jobs` of them at a time. They start at once.
 
     A single target that compiles is given to as many workers, since nothing else would keep the processors busy.
     """
-    arrived: queue.Queue[list[Started | Answered] | BaseException | None] = queue.Queue(maxsize=64)
+    arrived: _Arrived = queue.Queue(maxsize=64)
     stop = threading.Event()
 
     def work(target: Target, asked: list[Question]) -> None:
@@ -55,24 +58,28 @@ def stream(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Started | Answ
             arrived.put(None)
 
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        left = 0
+        parts = 0
         for target in sorted(chosen, key=lambda target: not target.compiles):  # what takes long begins first
             shared = len(chosen) == 1 and target.compiles
             for part in by_shape(chosen[target], jobs) if shared else [chosen[target]]:
                 pool.submit(work, target, part)
-                left += 1
+                parts += 1
         try:
-            while left:
-                events = arrived.get()
-                if events is None:
-                    left -= 1
-                elif isinstance(events, BaseException):
-                    raise events
-                else:
-                    yield from events
+            yield _events(arrived, parts)
         finally:
             stop.set()
             _drain(arrived, pool)
+
+
+def _events(arrived: _Arrived, parts: int) -> Iterator[Started | Answered]:
+    while parts:
+        events = arrived.get()
+        if events is None:
+            parts -= 1
+        elif isinstance(events, BaseException):
+            raise events
+        else:
+            yield from events
 
 
 def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
@@ -92,7 +99,7 @@ def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
     return [share for share in shares if share]
 
 
-def _drain(arrived: queue.Queue[Any], pool: ThreadPoolExecutor) -> None:
+def _drain(arrived: _Arrived, pool: ThreadPoolExecutor) -> None:
     """Let workers that wait for room in the queue go, so that the pool can end."""
     pool.shutdown(wait=False, cancel_futures=True)
     while any(thread.is_alive() for thread in pool._threads):
