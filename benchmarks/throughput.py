@@ -16,6 +16,7 @@ import os
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,9 @@ def _measure(target: str, cases: Path, results: Path) -> tuple[float, int, float
     planning = time.perf_counter() - start
     stamps: list[float] = []
 
-    def write(line: Line) -> None:
-        writer.write(line)
-        if isinstance(line, (Environment, Trial)):
-            stamps.append(time.perf_counter())
+    def write(lines: Sequence[Line]) -> None:
+        writer.write(*lines)
+        stamps.extend(time.perf_counter() for line in lines if isinstance(line, (Environment, Trial)))
 
     with Writer(results) as writer:
         footer = run(plan, write, command=["throughput"])

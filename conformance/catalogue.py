@@ -44,7 +44,7 @@ def observed(
             and (not names or convention.name in names or question.case.id in names)
         ]
     lines: list[Line] = []
-    run(plan, lines.append, command=["conformance", "conventions", *words], jobs=jobs)
+    run(plan, lines.extend, command=["conformance", "conventions", *words], jobs=jobs)
     return collect(Path(), lines), names
 
 

@@ -63,9 +63,10 @@ def _frameworks(console: Console, case_id: str, case_paths: Sequence[Path], adap
     plan = make_plan((), case_paths=case_paths, adapter_files=adapter_files, select=[case_id])
     trials: dict[tuple[str, str], dict[str, Trial]] = defaultdict(dict)
 
-    def keep(line: Line) -> None:
-        if isinstance(line, Trial):
-            trials[line.target, line.dtype][line.output] = line
+    def keep(lines: Sequence[Line]) -> None:
+        for line in lines:
+            if isinstance(line, Trial):
+                trials[line.target, line.dtype][line.output] = line
 
     run(plan, keep, command=["conformance", "explain", case_id])
     table = Table(box=None, pad_edge=False)

@@ -33,14 +33,14 @@ class References:
         if question.case.raises or question.case.convention:
             return None
         key = question.key
-        value, remainder, bound = self._kept.get(key) or self._stored(question, "", lambda: required(question))
+        value, bound, *rest = self._kept.get(key) or self._stored(question, "", lambda: _required(question))
         self._uses[key] = self._uses.get(key, 0) - 1
         if self._uses[key] > 0:
-            self._kept[key] = value, remainder, bound
+            self._kept[key] = value, bound, *rest
         else:
             self._kept.pop(key, None)
         sharp = self._stored(question, f"sharp {accuracy}", lambda: (np.minimum(grade(question, accuracy), bound),))
-        return Reference(value, remainder, bound, *sharp)
+        return Reference(value, rest[0] if rest else np.broadcast_to(0.0, value.shape), bound, *sharp)
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays that `compute` gives for a question, all of one shape, computed or found."""
@@ -53,6 +53,12 @@ class References:
         arrays = compute()
         self._cache.put(content, _pack(arrays), part)
         return arrays
+
+
+def _required(question: Question) -> tuple[Array, ...]:
+    """Value and bound; also the remainder, which only float64 has, where it is not zero everywhere."""
+    value, remainder, bound = required(question)
+    return (value, bound, remainder) if np.any(remainder) else (value, bound)
 
 
 def fingerprint(case: Case) -> bytes:

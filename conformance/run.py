@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -26,7 +26,7 @@ from conformance.results.status import exit_status
 from conformance.resume import check_environment
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
-from conformance.targets.stream import Answered, Started, stream_here, streaming
+from conformance.targets.stream import Answered, Events, Started, stream_here, streaming
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -54,7 +54,7 @@ def header(plan: Plan, command: list[str]) -> Header:
 
 def run(
     plan: Plan,
-    write: Callable[[Line], None],
+    write: Callable[[Sequence[Line]], None],
     *,
     command: list[str],
     jobs: int = 2,
@@ -62,7 +62,7 @@ def run(
     in_process: bool = False,
     before: Results | None = None,
 ) -> Footer:
-    """Try everything in the plan, giving `write` each line of the result file as it comes; the footer is returned.
+    """Try everything in the plan, giving `write` the lines of the result file as they come; the footer is returned.
 
     At most `jobs` targets run side by side, each in a process within its `limits`; `in_process` runs them one after
     the other in this one, for a debugger. With the results of `before`, a run of the same plan that was cut off, only
@@ -77,31 +77,32 @@ def run(
     here = nullcontext(stream_here(left.chosen, limits))
     with here if in_process else streaming(left.chosen, jobs, limits) as events:
         if before is None:
-            write(header(plan, command))  # while the frameworks are imported
-        for line in _judged(left, events, environments):
-            if isinstance(line, Trial):
-                counts[line.verdict] += 1
-            write(line)
+            write([header(plan, command)])  # while the frameworks are imported
+        for lines in _judged(left, events, environments):
+            counts.update(line.verdict for line in lines if isinstance(line, Trial))
+            write(lines)
     plan.cache.save()
     seconds = time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0)
     footer = closing(plan, plan.planned, counts, seconds)
-    write(footer)
+    write([footer])
     return footer
 
 
 def _judged(
-    plan: Plan, events: Iterable[Started | Answered], environments: Mapping[str, Mapping[str, str]]
-) -> Iterator[Environment | Trial]:
-    """The line of every event. Raises `ResultError` when a target is not what it was in `environments`."""
+    plan: Plan, arrived: Iterable[Events], environments: Mapping[str, Mapping[str, str]]
+) -> Iterator[list[Environment | Trial]]:
+    """The lines of the events. Raises `ResultError` when a target is not what it was in `environments`."""
     references = References(plan.uses(), plan.cache)
     facts: dict[Target, dict[str, str]] = {}
-    for event in events:
-        if isinstance(event, Started):
-            check_environment(str(event.target), event.facts, environments)
-            facts[event.target] = event.facts
-            yield Environment(target=str(event.target), facts=event.facts)
-        else:
-            yield judge_trial(plan, event, references, facts.get(event.target, {}))
+
+    def line(event: Started | Answered) -> Environment | Trial:
+        if isinstance(event, Answered):
+            return judge_trial(plan, event, references, facts.get(event.target, {}))
+        check_environment(str(event.target), event.facts, environments)
+        facts[event.target] = event.facts
+        return Environment(target=str(event.target), facts=event.facts)
+
+    return ([line(event) for event in events] for events in arrived)
 
 
 def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> Footer:

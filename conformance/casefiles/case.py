@@ -166,9 +166,11 @@ def half_last_digit(printed: Any) -> float:
 
 def widen(x: Array) -> Array:
     """A floating-point array as float64; integers as they are."""
-    return x if x.dtype.kind in "iub" else x.astype(np.float64)
+    return x if x.dtype.kind in "iub" else x.astype(np.float64, copy=False)
 
 
 def _narrow(x: Array, dtype: str) -> Array:
+    if x.dtype.kind in "iub" or x.dtype == FORMATS[dtype].dtype:
+        return x
     with np.errstate(over="ignore"):
-        return x if x.dtype.kind in "iub" else x.astype(FORMATS[dtype].dtype)
+        return x.astype(FORMATS[dtype].dtype)

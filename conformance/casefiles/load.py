@@ -77,6 +77,8 @@ def _load_file(path: Path, cache: Cache, problems: list[Problem]) -> list[Case]:
     earlier = len(problems)
     cases = read_file(path, file, problems)
     if len(problems) == earlier:
+        for case in cases:
+            _ = case.digest  # every header wants it, and it is kept in the case
         cache.put(key, pickle.dumps(cases))
     return cases
 

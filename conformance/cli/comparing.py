@@ -37,8 +37,7 @@ def merge_command(*files: Path, results: Path) -> int:
     read = read_all(files)
     lines = merge(read, ["conformance", *sys.argv[1:]])
     with Writer(results) as writer:
-        for line in lines:
-            writer.write(line)
+        writer.write(*lines)
     merged = read_results(results)
     print_results(console(), merged)
     print(f"Results: {results}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.plan import Plan, interpreters, plan_of
 from conformance.report.terminal import Progress, console, print_results
-from conformance.results.file import Results, Writer, read_results
+from conformance.results.file import Results, Writer, collect, read_results
 from conformance.results.records import Line
 from conformance.resume import resumed_plan
 from conformance.run import run
@@ -117,9 +118,7 @@ def run_command(
         raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
     file = resume or Path(chosen.results)
     finished = before is not None and before.footer is not None and len(before.judged) == plan.planned
-    if not finished:
-        _try(plan, file, before, chosen, in_process)
-    read = read_results(file)
+    read = before if before and finished else _try(plan, file, before, chosen, in_process)
     print_results(console(), read)
     for line in _updated(plan, read) if update_deviations else ():
         print(line)
@@ -137,15 +136,18 @@ def _updated(plan: Plan, results: Results) -> Iterator[str]:
     return update_deviations(plan, results)
 
 
-def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in_process: bool) -> None:
+def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in_process: bool) -> Results:
     """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal."""
+    lines: list[Line] = []
     done = len(before.judged) if before else 0
     bar = Progress(console(stderr=True), plan.planned, done)
+    gc.freeze()  # the plan stays to the end: no need to look for garbage in it again and again
     with Writer(results, resume=before is not None) as writer, bar as progress:
 
-        def write(line: Line) -> None:
-            writer.write(line)
-            progress.saw(line)
+        def write(new: Sequence[Line]) -> None:
+            writer.write(*new)
+            lines.extend(new)
+            progress.saw(new)
 
         command = ["conformance", *sys.argv[1:]]
         limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
@@ -154,6 +156,7 @@ def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in
         except KeyboardInterrupt:
             print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
             raise
+    return read_results(results) if before else collect(results, lines)
 
 
 @app.command

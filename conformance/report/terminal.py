@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from conformance.report.summary import EXIT_MEANING, by_target, unsteady, worst_first
 from conformance.results.file import Results
-from conformance.results.records import Trial
+from conformance.results.records import Line, Trial
 
 _FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
 _SHOWN = 30
@@ -35,9 +36,12 @@ class Progress:
         self._bar = RichProgress(*columns, console=console, disable=quiet, transient=True)
         self._task = self._bar.add_task("starting", total=planned, completed=done)
 
-    def saw(self, line: object) -> None:
-        if isinstance(line, Trial) and not self._bar.disable:
-            self._bar.update(self._task, advance=1, description=f"{line.loss} on {line.target}")
+    def saw(self, lines: Sequence[Line]) -> None:
+        if self._bar.disable:
+            return
+        for line in lines:
+            if isinstance(line, Trial):
+                self._bar.update(self._task, advance=1, description=f"{line.loss} on {line.target}")
 
     def __enter__(self) -> Progress:
         self._bar.start()

@@ -44,8 +44,8 @@ class Writer:
         except OSError as error:
             raise ResultError(f"cannot write results to {path}: {error.strerror or error}") from error
 
-    def write(self, line: Line) -> None:
-        self._file.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
+    def write(self, *lines: Line) -> None:
+        self._file.write("".join(line.model_dump_json(exclude_none=True) + "\n" for line in lines).encode())
         self._file.flush()
         if not self._placed:  # only now does a new run take the place of the old one
             self._new.replace(self._path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ from conformance.targets.process import Limits
 
 Chosen = Mapping[Target, list[Question]]
 """The questions of each target."""
-_Arrived = queue.Queue["list[Started | Answered] | BaseException | None"]
+Events = Sequence["Started | Answered"]
+"""What has come of one target together."""
+_Arrived = queue.Queue["Events | BaseException | None"]
 """What the threads of the targets have to say; None when one of them has ended."""
 
 
@@ -38,7 +40,7 @@ class Answered:
 
 
 @contextmanager
-def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[Started | Answered]]:
+def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[Events]]:
     """What the workers say, from all targets as it comes, at most `jobs` of them at a time. They start at once.
 
     A single target that compiles is given to as many workers, since nothing else would keep the processors busy.
@@ -71,7 +73,7 @@ def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[St
             _drain(arrived, pool)
 
 
-def _events(arrived: _Arrived, parts: int) -> Iterator[Started | Answered]:
+def _events(arrived: _Arrived, parts: int) -> Iterator[Events]:
     while parts:
         events = arrived.get()
         if events is None:
@@ -79,7 +81,7 @@ def _events(arrived: _Arrived, parts: int) -> Iterator[Started | Answered]:
         elif isinstance(events, BaseException):
             raise events
         else:
-            yield from events
+            yield events
 
 
 def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
@@ -109,10 +111,10 @@ def _drain(arrived: _Arrived, pool: ThreadPoolExecutor) -> None:
             continue
 
 
-def stream_here(chosen: Chosen, limits: Limits) -> Iterator[Started | Answered]:
+def stream_here(chosen: Chosen, limits: Limits) -> Iterator[Events]:
     """What the frameworks say in this process, one target after the other."""
     for target, asked in chosen.items():
         facts: list[dict[str, str]] = []
         for answered in answers_here(target, asked, limits, facts.append):
-            yield from (Started(target, facts.pop()) for _ in facts[:])
-            yield from (Answered(target, question, answer) for question, answer in answered)
+            yield [Started(target, facts.pop()) for _ in facts[:]]
+            yield [Answered(target, question, answer) for question, answer in answered]
