@@ -94,15 +94,16 @@ def _judged(
     """The lines of the events. Raises `ResultError` when a target is not what it was in `environments`."""
     references = References(plan.uses(), plan.cache)
     facts: dict[Target, dict[str, str]] = {}
-
-    def line(event: Started | Answered) -> Environment | Trial:
-        if isinstance(event, Answered):
-            return judge_trial(plan, event, references, facts.get(event.target, {}))
-        check_environment(str(event.target), event.facts, environments)
-        facts[event.target] = event.facts
-        return Environment(target=str(event.target), facts=event.facts)
-
-    return ([line(event) for event in events] for events in arrived)
+    for events in arrived:
+        lines: list[Environment | Trial] = []
+        for event in events:
+            if isinstance(event, Started):
+                check_environment(str(event.target), event.facts, environments)
+                facts[event.target] = event.facts
+                lines.append(Environment(target=str(event.target), facts=event.facts))
+            else:
+                lines.append(judge_trial(plan, event, references, facts.get(event.target, {})))
+        yield lines
 
 
 def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> Footer:

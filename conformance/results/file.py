@@ -21,7 +21,7 @@ _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind
 
 
 class Writer:
-    """Writes lines, each flushed at once: what was judged survives a kill. Use as a context manager.
+    """Writes lines, flushed at once: what was judged survives a kill. Use as a context manager.
 
     A new file takes the place of an earlier one with its first line. With `resume` the lines go behind those of the
     earlier file, whose half-written last line is removed first.
