@@ -5,6 +5,7 @@ Each module registers its commands on the application when it is imported.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -34,4 +35,6 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing is left to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = PIPE_CLOSED
+    if arguments is None:
+        gc.freeze()  # the process ends here: what is left need not be looked through for garbage
     sys.exit(status if isinstance(status, int) else 0)

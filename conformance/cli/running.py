@@ -141,7 +141,6 @@ def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in
     lines: list[Line] = []
     done = len(before.judged) if before else 0
     bar = Progress(console(stderr=True), plan.planned, done)
-    gc.freeze()  # the plan stays to the end: no need to look for garbage in it again and again
     with Writer(results, resume=before is not None) as writer, bar as progress:
 
         def write(new: Sequence[Line]) -> None:
@@ -151,11 +150,14 @@ def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in
 
         command = ["conformance", *sys.argv[1:]]
         limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
+        gc.freeze()  # the plan stays to the end: no need to look for garbage in it again and again
         try:
             run(plan, write, command=command, jobs=chosen.jobs, limits=limits, in_process=in_process, before=before)
         except KeyboardInterrupt:
             print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
             raise
+        finally:
+            gc.unfreeze()
     return read_results(results) if before else collect(results, lines)
 
 
