@@ -81,6 +81,7 @@ def search_command(
         adapter_files=adapter or (),
         deviation_paths=deviations or (),
         pythons=python or (),
+        slow=True,  # what is listed is tried first, however long it takes
     )
     with Watching(console(), console(stderr=True), budget, len(plan.chosen)) as watching:
         options = {"seed": seed, "folder": findings, "watcher": watching, "losses": loss or (), "laws_only": laws_only}
