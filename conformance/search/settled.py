@@ -77,6 +77,8 @@ def _class_point(question: Question, first: Array, target: Array, options: dict[
     odd = ~np.isfinite(_classes_last(question, first, options))
     if not np.any(odd):
         return ""
+    if options.get("label_smoothing") == 1:  # nothing is left to the label, whose own loss may be infinite
+        return "zero_times_infinity"
     weight = options.get("weight")
     classes = odd.shape[-1]
     if target.dtype.kind == "f":
