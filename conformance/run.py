@@ -119,6 +119,7 @@ def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> F
     )
 
 
+@np.errstate(all="ignore")
 def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:
     """The record of one answer."""
     question = event.question

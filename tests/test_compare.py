@@ -128,6 +128,16 @@ def test_flushed_results_are_counted():
     assert result.flushed == 1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_signalling_nan_is_a_nan_and_no_warning(dtype):
+    fmt = FORMATS[dtype]
+    size = {2: np.uint16, 4: np.uint32, 8: np.uint64}[fmt.dtype.itemsize]
+    infinity = np.array(np.inf, dtype=fmt.dtype).view(size)
+    got = np.full(9, infinity + size(1)).view(fmt.dtype)
+    assert compare(got, reference(np.full(9, np.nan)), dtype).ok
+    assert not compare(got, reference(np.zeros(9), 1e300), dtype).ok
+
+
 def test_signed_zero_is_zero():
     assert one(-0.0, 0.0).ok
 

@@ -39,6 +39,7 @@ class Comparison:
     ratio: float | None = None
 
 
+@np.errstate(all="ignore")
 def compare(got: Array, reference: Reference, dtype: str) -> Comparison:
     """`got` (in its own dtype) against the reference for `dtype`."""
     if got.dtype != FORMATS[dtype].dtype:
@@ -51,26 +52,26 @@ def compare(got: Array, reference: Reference, dtype: str) -> Comparison:
 
 
 def _compare_elements(got: Array, reference: Reference, fmt: Format) -> Comparison:
-    with np.errstate(all="ignore"):
-        error = np.abs((got - reference.value) - reference.remainder)
-        if not np.isfinite(error).all():
-            both = np.isfinite(got) & np.isfinite(reference.value)
-            error = np.where(_same_class(got, reference, fmt), np.where(both, error, 0.0), np.inf)
-        ratio = _ratio(error, reference.bound)
-        count = got.size - int(np.count_nonzero(ratio <= 1))
-        worst = np.unravel_index(ratio.argmax(), ratio.shape)
-        expected = float(reference.value[worst])
-        absolute = float(error[worst])
-        ulp = absolute / fmt.ulp_of(expected)
-        sharp = count == 0 and bool((error <= reference.sharp).all())
-        message = _describe(got, reference, ~(ratio <= 1), fmt) if count else ""
+    error = np.abs((got - reference.value) - reference.remainder)
+    if not np.isfinite(error).all():
+        both = np.isfinite(got) & np.isfinite(reference.value)
+        error = np.where(_same_class(got, reference, fmt), np.where(both, error, 0.0), np.inf)
+    ratio = _ratio(error, reference.bound)
+    count = got.size - int(np.count_nonzero(ratio <= 1))
+    worst = np.unravel_index(ratio.argmax(), ratio.shape)
+    expected = float(reference.value[worst])
+    absolute = float(error[worst])
+    ulp = absolute / fmt.ulp_of(expected)
+    sharp = count == 0 and bool((error <= reference.sharp).all())
+    flushed = 0 if got.all() else _flushed(got, reference.value, fmt)
+    message = _describe(got, reference, ~(ratio <= 1), fmt) if count else ""
     return Comparison(
         ok=count == 0,
         sharp=sharp,
         message=message,
         elements=got.size,
         wrong=count,
-        flushed=0 if got.all() else _flushed(got, reference.value, fmt),
+        flushed=flushed,
         index=tuple(int(i) for i in worst),
         got=float(got[worst]),
         expected=expected,

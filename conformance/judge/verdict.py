@@ -39,6 +39,7 @@ class Judgement:
     declared: Declaration | None = None
 
 
+@np.errstate(all="ignore")  # frameworks return signalling NaNs, too
 def judge(
     question: Question,
     answer: Answer,
