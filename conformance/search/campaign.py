@@ -18,9 +18,6 @@ from conformance.search.scripts import Scripts
 from conformance.search.session import Lost, Session
 from conformance.targets.names import Target
 
-_LARGEST = 4096
-"""Listed trials with more elements are not tried again for the sake of recognition."""
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -116,6 +113,6 @@ def _listed(plan: Plan, target: Target, asked: Sequence[Question], facts: dict[s
     listed = []
     for question in asked:
         entry = plan.deviations.find(question.trial_id(str(target)), facts)
-        if entry is not None and question.inputs[question.case.loss.wrt].size <= _LARGEST:
+        if entry is not None:
             listed.append((question, entry.where))
     return listed
