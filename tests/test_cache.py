@@ -14,6 +14,7 @@ from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import questions
 from conformance.casefiles.load import load_cases
 from conformance.errors import CaseError
+from conformance.judge.reference import reference
 from conformance.references import References, fingerprint
 
 ACCURACY = (("float32", (1.0, 1.0, 1.0)),)
@@ -57,6 +58,16 @@ def test_a_reference_is_found_again_bit_for_bit(file, store, monkeypatch, accura
     for old, new in zip(first, get_all(file, store(), accuracy), strict=True):
         for name in ("value", "remainder", "bound", "sharp"):
             np.testing.assert_array_equal(getattr(old, name), getattr(new, name), strict=True)
+
+
+@pytest.mark.parametrize("accuracy", [(), ACCURACY])
+def test_a_kept_reference_is_the_one_that_is_computed(file, store, accuracy):
+    asked = questions(load_cases([file]))
+    computed = [reference(question, accuracy) for question in asked]
+    assert any(np.any(one.remainder) for one in computed)
+    for one, kept in zip(computed, get_all(file, store(), accuracy), strict=True):
+        for name in ("value", "remainder", "bound", "sharp"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(kept, name), strict=True)
 
 
 def test_nothing_is_kept_without_saving_or_without_a_place(file, store, monkeypatch):
