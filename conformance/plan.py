@@ -209,12 +209,13 @@ def interpreters(options: Sequence[str]) -> dict[str, str]:
 
 
 def _checked(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
+    """The interpreters by absolute paths, as one without a slash would be looked for elsewhere."""
     for name, path in pythons.items():
         if name not in adapters:
             raise UsageError(f"--python {name}={path}: the adapters are {', '.join(sorted(adapters))}")
         if not Path(path).is_file():
             raise UsageError(f"--python {name}={path}: no such interpreter {path}")
-    return pythons
+    return {name: str(Path(path).absolute()) for name, path in pythons.items()}
 
 
 def _selected(question: Question, target: str, pattern: re.Pattern[str]) -> bool:

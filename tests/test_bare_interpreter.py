@@ -43,8 +43,8 @@ class Bare:
 
 @pytest.fixture
 def bare_python(tmp_path) -> Path:
-    """A virtual environment without pip, in which numpy is the only package."""
-    folder = tmp_path / "venv"
+    """A virtual environment without pip, in which numpy is the only package; there is a space in its path."""
+    folder = tmp_path / "bare venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     numpy = Path(np.__file__).parent
@@ -61,15 +61,15 @@ def test_a_worker_imports_the_standard_library_and_numpy_only(bare_python, tmp_p
         assert missing.returncode == 1, f"{package} is there, so the environment shows nothing"
     Path("bare.py").write_text(ADAPTER)
     Path("cases.yaml").write_text("loss: self_information\ncases: [{id: a, probs: [0.5, 0.25]}]\n")
-    options = f"--adapter bare.py:Bare --python bare={bare_python} --cases cases.yaml --results r.jsonl"
+    options = "--adapter bare.py:Bare --cases cases.yaml --results r.jsonl"
     with pytest.raises(SystemExit) as caught:
-        main(["run", *options.split()])
+        main(["run", *options.split(), "--python", f"bare={bare_python}"])
     results = read_results(Path("r.jsonl"))
     verdicts = {(trial.dtype, trial.output): trial.verdict for trial in results.trials}
     assert verdicts["float32", "value"] == verdicts["float64", "value"] == "pass"
     assert verdicts["float32", "gradient"] == "unsupported"
     (facts,) = results.environments.values()
-    assert facts["prefix"] == str(tmp_path / "venv")
+    assert facts["prefix"] == str(tmp_path / "bare venv")
     known = {"numpy", "__main__", "conformance_adapter_bare", *sys.stdlib_module_names}
     foreign = {name for name in facts["modules"].split() if name.partition(".")[0] not in known}
     assert {name for name in foreign if name.startswith("conformance")} == {

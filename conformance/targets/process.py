@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import queue
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -62,7 +63,7 @@ def _physical_gib() -> float:
 
 def launch(group: execnet.Group, target: Target, module: str) -> tuple[Any, Any]:
     """A new process of the target's interpreter, and the channel over which `serve` of a module of ours answers."""
-    python = f"//python={target.python}" if target.python else ""
+    python = f"//python={shlex.quote(target.python)}" if target.python else ""
     gateway = group.makegateway(f"popen{python}")
     channel: Any = gateway.remote_exec(_BOOTSTRAP)
     channel.send(str(Path(conformance.__file__).parent))
