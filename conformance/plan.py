@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -98,9 +98,11 @@ def make_plan(
     shard: str = "",
     slow: bool = False,
     cached: bool = True,
+    begin: Callable[[Iterable[Target]], None] | None = None,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
-    `cached` allows parsed cases and references of earlier runs.
+    `cached` allows parsed cases and references of earlier runs. `begin` is told the targets before the cases are read,
+    unless `select` may leave some of them without a question.
 
     The lists shipped beside the adapters speak of the shipped cases, so they apply only when those are run.
     """
@@ -108,10 +110,12 @@ def make_plan(
     if unknown:
         raise UsageError(f"unknown dtype {', '.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     adapters = find_adapters(adapter_files)
+    named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(interpreters(pythons), adapters))
+    if begin and not select:
+        begin(named)
     files = find_files(case_paths) if case_paths else builtin_files()
     cache = user_cache() if cached else Cache()
     cases = load_cases(files, cache)
-    named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(interpreters(pythons), adapters))
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths])
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
@@ -151,7 +155,7 @@ def make_plan(
     )
 
 
-def plan_of(options: Options, *, cached: bool = True) -> Plan:
+def plan_of(options: Options, *, cached: bool = True, begin: Callable[[Iterable[Target]], None] | None = None) -> Plan:
     """The plan that a run's options ask for."""
     return make_plan(
         options.targets,
@@ -164,6 +168,7 @@ def plan_of(options: Options, *, cached: bool = True) -> Plan:
         shard=options.shard,
         slow=options.slow,
         cached=cached,
+        begin=begin,
     )
 
 

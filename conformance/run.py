@@ -24,8 +24,9 @@ from conformance.results.file import Results
 from conformance.results.records import Declared, Environment, Footer, Header, Line, Trial
 from conformance.results.status import exit_status
 from conformance.resume import check_environment
+from conformance.targets.conversation import NewWorker
 from conformance.targets.names import Target
-from conformance.targets.process import Limits
+from conformance.targets.process import Limits, Worker
 from conformance.targets.stream import Answered, Events, Started, stream_here, streaming
 
 
@@ -61,6 +62,7 @@ def run(
     limits: Limits | None = None,
     in_process: bool = False,
     before: Results | None = None,
+    new_worker: NewWorker = Worker,
 ) -> Footer:
     """Try everything in the plan, giving `write` the lines of the result file as they come; the footer is returned.
 
@@ -75,7 +77,7 @@ def run(
     left = plan.without(judged) if judged else plan
     counts: Counter[str] = Counter(trial.verdict for trial in judged.values())
     here = nullcontext(stream_here(left.chosen, limits))
-    with here if in_process else streaming(left.chosen, jobs, limits) as events:
+    with here if in_process else streaming(left.chosen, jobs, limits, new_worker) as events:
         if before is None:
             write([header(plan, command)])  # while the frameworks are imported
         for lines in _judged(left, events, environments):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +16,11 @@ from conformance.errors import UsageError
 from conformance.plan import Plan, interpreters, plan_of
 from conformance.report.terminal import Progress, console, print_results
 from conformance.results.file import Results, Writer, collect, read_results
-from conformance.results.records import Line
+from conformance.results.records import Footer, Line
 from conformance.resume import resumed_plan
 from conformance.run import run
 from conformance.settings import Settings, find_settings
+from conformance.targets.early import Early
 from conformance.targets.process import Limits
 
 
@@ -110,15 +111,20 @@ def run_command(
     chosen = find_settings(Path.cwd()).replaced(**given)
     planned = partial(plan_of, cached=chosen.cache)
     before = read_results(resume) if resume else None
-    if resume and before:  # what was tried is in the file, whatever the project's table says by now
-        plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
-    else:
-        plan = planned(chosen.options(shard))
-    if update_deviations and plan.options.cases and not plan.options.deviations:
-        raise UsageError("--update-deviations: with cases of your own, name a list of your own with --deviations FILE")
-    file = resume or Path(chosen.results)
-    finished = before is not None and before.footer is not None and len(before.judged) == plan.planned
-    read = before if before and finished else _try(plan, file, before, chosen, in_process)
+    limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
+    with Early(chosen.jobs, limits) as early:
+        if resume and before:  # what was tried is in the file, whatever the project's table says by now
+            plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
+        else:
+            plan = planned(chosen.options(shard), begin=None if in_process else early.begin)
+        if update_deviations and plan.options.cases and not plan.options.deviations:
+            raise UsageError(
+                "--update-deviations: with cases of your own, name a list of your own with --deviations FILE"
+            )
+        file = resume or Path(chosen.results)
+        trying = partial(run, jobs=chosen.jobs, limits=limits, in_process=in_process, new_worker=early.take)
+        finished = before is not None and before.footer is not None and len(before.judged) == plan.planned
+        read = before if before and finished else _try(plan, file, before, trying)
     print_results(console(), read)
     for line in _updated(plan, read) if update_deviations else ():
         print(line)
@@ -136,7 +142,7 @@ def _updated(plan: Plan, results: Results) -> Iterator[str]:
     return update_deviations(plan, results)
 
 
-def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in_process: bool) -> Results:
+def _try(plan: Plan, results: Path, before: Results | None, trying: Callable[..., Footer]) -> Results:
     """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal."""
     lines: list[Line] = []
     done = len(before.judged) if before else 0
@@ -149,10 +155,9 @@ def _try(plan: Plan, results: Path, before: Results | None, chosen: Settings, in
             progress.saw(new)
 
         command = ["conformance", *sys.argv[1:]]
-        limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
         gc.freeze()  # the plan stays to the end: no need to look for garbage in it again and again
         try:
-            run(plan, write, command=command, jobs=chosen.jobs, limits=limits, in_process=in_process, before=before)
+            trying(plan, write, command=command, before=before)
         except KeyboardInterrupt:
             print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
             raise

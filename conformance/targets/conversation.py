@@ -17,6 +17,7 @@ from conformance.targets.process import Limits, StartError, Worker
 from conformance.targets.worker import answer, describe, load_class
 
 Answered = list[tuple[Question, Answer]]
+NewWorker = Callable[[Target, Limits], Worker]
 _BATCH = 64
 _WINDOW = 256
 """Questions sent ahead of the answers, so that neither side waits for the other."""
@@ -31,7 +32,9 @@ def answers(
     questions: Iterable[Question],
     limits: Limits,
     started: Callable[[dict[str, str]], None],
+    *,
     window: int = _WINDOW,
+    new_worker: NewWorker = Worker,
 ) -> Iterator[Answered]:
     """Every question with its answer, in order, in lists as they come; `started` is told the environment.
 
@@ -45,7 +48,7 @@ def answers(
             yield from _not_run(source, f"the worker died {deaths} times" + _advice(deaths, limits))
             return
         try:
-            worker = _start(target, limits)
+            worker = _start(target, limits, new_worker)
         except StartError as error:
             yield from _not_run(source, f"could not be started: {error}")
             return
@@ -113,14 +116,14 @@ def _not_run(source: Iterator[Question], message: str) -> Iterator[Answered]:
     yield from ([(question, Answer("not run", message=message))] for question in source)
 
 
-def _start(target: Target, limits: Limits) -> Worker:
+def _start(target: Target, limits: Limits, new_worker: NewWorker) -> Worker:
     """A worker. Some frameworks import only on the second try, so there is one; it is said in the environment."""
     try:
-        return Worker(target, limits)
+        return new_worker(target, limits).ready()
     except StartError as error:
         if "did not start within" in str(error):
             raise
-        worker = Worker(target, limits)
+        worker = new_worker(target, limits).ready()
         worker.environment["second try"] = f"the first failed: {error}"
         return worker
 

@@ -83,12 +83,14 @@ class StartError(Exception):
 
 
 class Worker:
-    """One adapter in one process. `environment` is what the adapter said of itself; `leaving` says that the last
-    answers were the last, as nothing can be computed there any more."""
+    """One adapter in one process. `environment` is what the adapter says of itself once it is `ready`; `leaving` says
+    that the last answers were the last, as nothing can be computed there any more."""
 
+    environment: dict[str, str]
     leaving = False
 
     def __init__(self, target: Target, limits: Limits) -> None:
+        """Start the process, which then imports its framework. Raises `StartError` when there is no such process."""
         self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
         self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
         self._group = execnet.Group()
@@ -97,18 +99,28 @@ class Worker:
         try:
             self._gateway, self._channel = launch(self._group, target, "conformance.targets.worker")
             self._channel.send(self._setup(target, limits))
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def ready(self) -> Worker:
+        """Wait until the framework has been imported. Raises `StartError` when it was not."""
+        try:
             hello = self._channel.receive(START_SECONDS)
         except Exception as error:
-            last = self.last_words()
-            self.close()
-            slow = isinstance(error, execnet.gateway_base.TimeoutError)
-            text = f"did not start within {START_SECONDS:g} s" if slow else f"{type(error).__name__}: {error}"
-            raise StartError(f"{text} {last}".strip()) from error
+            raise self._failed(error) from error
         if hello["status"] == "failed":
             self.close()
             raise StartError(hello["message"])
-        self.environment: dict[str, str] = hello["environment"]
+        self.environment = hello["environment"]
         threading.Thread(target=self._post, daemon=True).start()
+        return self
+
+    def _failed(self, error: Exception) -> StartError:
+        last = self.last_words()
+        self.close()
+        slow = isinstance(error, execnet.gateway_base.TimeoutError)
+        text = f"did not start within {START_SECONDS:g} s" if slow else f"{type(error).__name__}: {error}"
+        return StartError(f"{text} {last}".strip())
 
     def _setup(self, target: Target, limits: Limits) -> dict[str, Any]:
         cpu = target.device == "cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import defaultdict
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 
 from conformance.casefiles.case import Question
 from conformance.targets.answer import Answer
-from conformance.targets.conversation import answers, answers_here
+from conformance.targets.conversation import NewWorker, answers, answers_here
+from conformance.targets.early import in_order
 from conformance.targets.names import Target
-from conformance.targets.process import Limits
+from conformance.targets.process import Limits, Worker
 
 Chosen = Mapping[Target, list[Question]]
 """The questions of each target."""
@@ -40,7 +42,7 @@ class Answered:
 
 
 @contextmanager
-def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[Events]]:
+def streaming(chosen: Chosen, jobs: int, limits: Limits, new_worker: NewWorker = Worker) -> Iterator[Iterator[Events]]:
     """What the workers say, from all targets as it comes, at most `jobs` of them at a time. They start at once.
 
     A single target that compiles is given to as many workers, since nothing else would keep the processors busy.
@@ -49,8 +51,11 @@ def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[Ev
     stop = threading.Event()
 
     def work(target: Target, asked: list[Question]) -> None:
+        def began(facts: dict[str, str]) -> None:
+            arrived.put([Started(target, facts)])
+
         try:
-            for answered in answers(target, asked, limits, lambda f: arrived.put([Started(target, f)])):
+            for answered in answers(target, asked, limits, began, new_worker=new_worker):
                 if stop.is_set():
                     return
                 arrived.put([Answered(target, question, answer) for question, answer in answered])
@@ -61,7 +66,7 @@ def streaming(chosen: Chosen, jobs: int, limits: Limits) -> Iterator[Iterator[Ev
 
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
         parts = 0
-        for target in sorted(chosen, key=lambda target: not target.compiles):  # what takes long begins first
+        for target in in_order(chosen):
             shared = len(chosen) == 1 and target.compiles
             for part in by_shape(chosen[target], jobs) if shared else [chosen[target]]:
                 pool.submit(work, target, part)
@@ -104,11 +109,11 @@ def by_shape(asked: list[Question], parts: int) -> list[list[Question]]:
 def _drain(arrived: _Arrived, pool: ThreadPoolExecutor) -> None:
     """Let workers that wait for room in the queue go, so that the pool can end."""
     pool.shutdown(wait=False, cancel_futures=True)
-    while any(thread.is_alive() for thread in pool._threads):
-        try:
-            arrived.get(timeout=0.05)
-        except queue.Empty:
-            continue
+    for thread in pool._threads:
+        while thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                arrived.get_nowait()
+            thread.join(0.01)
 
 
 def stream_here(chosen: Chosen, limits: Limits) -> Iterator[Events]:

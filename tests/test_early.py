@@ -1,0 +1,114 @@
+"""Frameworks are imported while the cases are read, and ended when it turns out that they are not asked anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from conformance import plan
+from conformance.cli import main
+from conformance.targets.early import Early
+
+ADAPTER = """
+import os, time
+from pathlib import Path
+from conformance.adapters.numpy_reference import NumPy
+
+class Marks(NumPy):
+    name = "marks"
+
+    def __init__(self, device, mode):
+        super().__init__(device, mode)
+        Path("mark.new").write_text(str(os.getpid()))
+        Path("mark.new").replace("mark")
+        time.sleep({seconds})
+"""
+CASES = """
+loss: softmax
+cases:
+  - {id: a, logits: [0.1, 0.2], dtypes: [float32]}
+"""
+RUN = ["run", "--adapter", "marks.py:Marks", "--cases", "cases.yaml", "--results", "r.jsonl"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "marks.py").write_text(ADAPTER.format(seconds=0))
+    (tmp_path / "cases.yaml").write_text(CASES)
+    return tmp_path
+
+
+@pytest.fixture
+def reads_late(monkeypatch):
+    """Cases are read once the framework has been imported."""
+    read = plan.load_cases
+
+    def wait(*arguments):
+        end = time.monotonic() + 30
+        while not Path("mark").exists():
+            assert time.monotonic() < end, "the framework was not begun"
+            time.sleep(0.01)
+        return read(*arguments)
+
+    monkeypatch.setattr(plan, "load_cases", wait)
+
+
+def status(*options: str) -> object:
+    with pytest.raises(SystemExit) as caught:
+        main([*RUN, *options])
+    return caught.value.code
+
+
+def alive() -> bool:
+    try:
+        os.kill(int(Path("mark").read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("folder", "reads_late")
+def test_a_framework_is_imported_once_while_the_cases_are_read():
+    first = []
+    assert status() == 0
+    first.append(Path("mark").read_text())
+    assert not alive()
+    assert status() == 0, "the mark is there already: nothing waits"
+    assert Path("mark").read_text() not in first
+
+
+@pytest.mark.usefixtures("reads_late")
+def test_faulty_cases_do_not_wait_for_a_framework(folder, capsys):
+    (folder / "marks.py").write_text(ADAPTER.format(seconds=600))
+    (folder / "cases.yaml").write_text(CASES.replace("logits", "logit"))
+    assert status() == 2
+    assert "unknown key" in capsys.readouterr().err
+    assert not alive()
+
+
+@pytest.mark.usefixtures("folder", "reads_late")
+def test_a_framework_without_a_question_is_ended():
+    assert status("--dtype", "float16") == 3
+    assert not alive()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("options", [["--select", "softmax/*"], ["--in-process"]])
+def test_where_it_may_not_be_asked_nothing_is_begun(monkeypatch, options):
+    def refuse(*_):
+        raise AssertionError("begun too soon")
+
+    monkeypatch.setattr(Early, "begin", refuse)
+    assert status(*options) == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_interpreter_that_is_none_is_said_all_the_same(capsys):
+    Path("python").write_text("#!/bin/false\n")
+    Path("python").chmod(0o755)
+    assert status("--python", "marks=python") == 3
+    assert "could not be started" in capsys.readouterr().out
