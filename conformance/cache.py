@@ -23,7 +23,9 @@ _KEPT_FILES = 1
 """Stores of other versions that are left in the folder; each may hold some 200 MB."""
 _MAPPED = 2**30
 """Bytes of a store that are read through the page cache, without copying each page first."""
-_AT_HAND = 64
+_PAGE = 2**16
+"""Bytes of a page: a value that does not fit is followed from page to page, so that few large ones are read sooner."""
+_AT_HAND = 128
 """Keys whose parts are held in memory: a target asks for the parts of a case one after the other."""
 
 
@@ -112,6 +114,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not path.exists()
             store = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
+            store.execute(f"PRAGMA page_size = {_PAGE}")
             store.execute(f"PRAGMA mmap_size = {_MAPPED}")
             store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB, part TEXT, value BLOB, PRIMARY KEY (key, part))")
             if fresh:

@@ -56,9 +56,14 @@ class Case:
         """The input that gradients are taken with respect to."""
         return (self.convention.wrt if self.convention else "") or self.loss.wrt
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """Digest of what a verdict depends on: all that is given and what must come out, not the words about it."""
+        """The fingerprint, as short as a result file shows it."""
+        return self.fingerprint.hex()[:16]
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of what a verdict depends on: all that is given and what must come out, not the words about it."""
         total = hashlib.sha256()
         required = {"raises": self.raises, "printed": self.printed, "cotangent": self.cotangent}
         asked = self.convention.facts if self.convention else {}
@@ -68,12 +73,17 @@ class Case:
                 total.update(repr((name, said)).encode())
                 if isinstance(value, np.ndarray):
                     total.update(np.ascontiguousarray(value).tobytes())
-        return total.hexdigest()[:16]
+        return total.digest()
 
     @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the loss's value."""
         return np.shape(self.loss.evaluate(np.asarray, self.inputs, self.options))
+
+    @cached_property
+    def upstream(self) -> Array:
+        """The upstream gradient: the case's own, or the default one."""
+        return np.resize(_UPSTREAM, self.output_shape) if self.cotangent is None else self.cotangent
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -109,8 +119,7 @@ class Question:
         """The upstream gradient, where a gradient is asked for."""
         if self.output == "value":
             return None
-        given = self.case.cotangent
-        return _narrow(np.resize(_UPSTREAM, self.case.output_shape) if given is None else given, self.dtype)
+        return _narrow(self.case.upstream, self.dtype)
 
     @cached_property
     def exact(self) -> tuple[dict[str, Array], dict[str, Any], Array | None]:

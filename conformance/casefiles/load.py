@@ -78,7 +78,7 @@ def _load_file(path: Path, cache: Cache, problems: list[Problem]) -> list[Case]:
     cases = read_file(path, file, problems)
     if len(problems) == earlier:
         for case in cases:
-            _ = case.digest  # every header wants it, and it is kept in the case
+            _ = case.fingerprint  # it is kept in the case, and every run asks for it
         cache.put(key, pickle.dumps(cases))
     return cases
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from conformance.casefiles.case import Question
+from conformance.casefiles.case import Case, Question
 from conformance.losses import Array
 from conformance.targets.wire import pack, unpack
 
@@ -34,18 +35,22 @@ class Answer:
 
 def request(question: Question) -> dict[str, Any]:
     """What a worker is sent of a question."""
-    case = question.case
-    scalars = {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)}
-    arrays = {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)}
+    cotangent = None if question.cotangent is None else pack(question.cotangent)
+    return {**_given(question.case, question.dtype), "cotangent": cotangent}
+
+
+@lru_cache(maxsize=1)
+def _given(case: Case, dtype: str) -> dict[str, Any]:
+    """What value and gradient, which are asked for one after the other, have in common."""
+    question = Question(case, dtype, "value")
     return {
         "loss": case.loss.name,
         "bare": bool(case.convention and case.convention.bare),
         "wrt": case.wrt,
         "inputs": {name: pack(x) for name, x in question.inputs.items()},
         "layout": dict(case.layout),
-        "options": scalars,
-        "array_options": arrays,
-        "cotangent": None if question.cotangent is None else pack(question.cotangent),
+        "options": {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)},
+        "array_options": {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)},
     }
 
 

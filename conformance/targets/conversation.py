@@ -161,7 +161,7 @@ def _batch(source: Iterator[Question], count: int) -> list[Question]:
     size = 0
     for question in islice(source, count):
         batch.append(question)
-        size += sum(x.nbytes for x in question.inputs.values())
+        size += sum(x.nbytes for x in question.case.inputs.values())
         if size > _AHEAD:
             break
     return batch
