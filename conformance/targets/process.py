@@ -31,6 +31,8 @@ _LAST_LINES = 8
 
 _BOOTSTRAP = """
 import importlib, importlib.util, os, sys
+if sys.version_info < (3, 9):
+    raise RuntimeError("a worker needs Python 3.9 or later, and " + sys.executable + " is " + sys.version.split()[0])
 sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) != os.getcwd()]  # no file here may hide a framework
 folder = channel.receive()
 init = folder + "/__init__.py"
@@ -118,8 +120,11 @@ class Worker:
     def _failed(self, error: Exception) -> StartError:
         last = self.last_words()
         self.close()
-        slow = isinstance(error, execnet.gateway_base.TimeoutError)
-        text = f"did not start within {START_SECONDS:g} s" if slow else f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, execnet.gateway_base.TimeoutError):
+            text = f"did not start within {START_SECONDS:g} s"
+        elif isinstance(error, execnet.RemoteError):  # our own side is at fault there, or the interpreter
+            text = error.formatted.strip().splitlines()[-1]
         return StartError(f"{text} {last}".strip())
 
     def _setup(self, target: Target, limits: Limits) -> dict[str, Any]:
