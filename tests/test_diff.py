@@ -323,16 +323,21 @@ def test_an_unreadable_file(tmp_path, capsys):
     )
 
 
-def test_many_changes_are_listed_by_name_and_fit_a_job_summary():
+def test_many_changes_are_counted_by_loss_and_fit_a_job_summary():
     old = results(*(trial(case=f"softmax/c{i}") for i in range(9000)))
     new = results(*(trial("error", case=f"softmax/c{i}", message="é" * 100) for i in range(9000)))
     found = diff(old, new)
     text = changes.text(found)
     assert text.count("pass -> error") == 30
-    assert "... and 8970 more: " in text
+    assert f"  ... and 8970 more: 8970 of softmax on {TORCH}\n" in text
     markdown = changes.markdown(found)
     assert 850_000 < len(markdown.encode()) <= 900_000
     assert markdown.endswith("cut here; the result file has the rest.\n")
+
+
+def test_what_does_not_fit_is_named_while_one_can_read_it():
+    found = diff(results(), results(*(trial("error", case=f"softmax/c{i:02}") for i in range(32))))
+    assert f"  ... and 2 more: softmax/c30 on {TORCH}, softmax/c31 on {TORCH}\n" in changes.text(found)
 
 
 def test_every_kind_has_a_heading():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from conformance.report.markdown import capped, code, line
+from conformance.report.summary import rest
 from conformance.results.diff import KINDS, REGRESSIONS, Change, Diff
 
 _SHOWN = 30
@@ -41,8 +42,7 @@ def text(changes: Diff) -> str:
         for group in islice(groups, _SHOWN):
             lines += [f"  {group[0].id}{_others(group)}", f"    {_one_line(group[0].why)}", *_figures(group[0])]
         if len(groups) > _SHOWN:
-            rest = ", ".join(f"{group[0].case} on {group[0].target}" for group in groups[_SHOWN:])
-            lines.append(f"  ... and {len(groups) - _SHOWN} more: {rest}")
+            lines.append(f"  {rest((group[0].case, group[0].target) for group in groups[_SHOWN:])}")
     return "\n".join(lines) + "\n"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
 _BADNESS = ("crash", "timeout", "error", "mismatch", "fixed", "known", "not run", "unsupported", "pass")
+_NAMED = 30
 EXIT_MEANING = {
     0: "everything passes, is unsupported, or is a listed deviation",
     1: "something failed, or a list of deviations no longer fits",
@@ -50,6 +52,15 @@ class Cell:
         present = [verdict for verdict in _BADNESS if self.counts[verdict]]
         ran = [verdict for verdict in present if verdict != "unsupported"]
         return (ran or present or ["not run"])[0]
+
+
+def rest(cases: Iterable[tuple[str, str]]) -> str:
+    """What a list of cases on targets leaves out: by name while one can read them, else how many of which loss."""
+    left = sorted(set(cases))
+    if len(left) <= _NAMED:
+        return f"... and {len(left)} more: {', '.join(f'{case} on {target}' for case, target in left)}"
+    counts = Counter((case.partition("/")[0], target) for case, target in left)
+    return f"... and {len(left)} more: {', '.join(f'{n} of {loss} on {on}' for (loss, on), n in counts.most_common())}"
 
 
 def matrix(trials: list[Trial]) -> dict[str, dict[str, Cell]]:

@@ -13,7 +13,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from conformance.report.summary import EXIT_MEANING, by_target, unsteady, worst_first
+from conformance.report.summary import EXIT_MEANING, by_target, rest, unsteady, worst_first
 from conformance.results.file import Results
 from conformance.results.records import Line, Trial
 
@@ -102,16 +102,16 @@ def _table(results: Results) -> Table:
 
 
 def _print_failures(console: Console, trials: list[Trial]) -> None:
-    """Failures by case, worst first, each with the figures of its worst trial; the names of the rest after that."""
+    """Failures by case, worst first, each with the figures of its worst trial; what the rest is after that."""
     groups: dict[tuple[str, str, str], list[Trial]] = {}
     for trial in worst_first([t for t in trials if t.verdict in _FAILING]):
         groups.setdefault((trial.verdict, trial.case, trial.target), []).append(trial)
     listed = list(groups.values())
     for failing in listed[:_SHOWN]:
         console.print(_failure(failing), soft_wrap=True)
-    rest = sorted({f"{failing[0].case} on {failing[0].target}" for failing in listed[_SHOWN:]})
-    if rest:
-        console.print(f"... and {len(rest)} more: {', '.join(rest)}", highlight=False, markup=False, soft_wrap=True)
+    if listed[_SHOWN:]:
+        left = rest((failing[0].case, failing[0].target) for failing in listed[_SHOWN:])
+        console.print(left, highlight=False, markup=False, soft_wrap=True)
 
 
 def _failure(failing: list[Trial]) -> Text:
