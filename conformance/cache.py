@@ -12,6 +12,7 @@ import os
 import platform
 import sqlite3
 import sys
+import weakref
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +39,8 @@ class Cache:
         self._new: dict[tuple[bytes, str], bytes] = {}
         self._at_hand: dict[bytes, dict[str, bytes]] = {}
         self._store = None if path is None else _open(path)
+        if self._store is not None:
+            weakref.finalize(self, self._store.close)
 
     def get(self, key: bytes, part: str = "") -> bytes | None:
         if self._store is None:
@@ -114,18 +117,22 @@ def _open(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not path.exists()
             store = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
+        except (OSError, RuntimeError, sqlite3.Error):
+            return None
+        try:
             store.execute(f"PRAGMA page_size = {_PAGE}")
             store.execute(f"PRAGMA mmap_size = {_MAPPED}")
             store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB, part TEXT, value BLOB, PRIMARY KEY (key, part))")
-            if fresh:
-                _forget_old(path)
-            return store
-        except sqlite3.OperationalError:
-            return None
-        except sqlite3.DatabaseError:
-            path.unlink(missing_ok=True)
-        except (OSError, RuntimeError):
-            return None
+        except sqlite3.DatabaseError as error:
+            store.close()
+            if isinstance(error, sqlite3.OperationalError):
+                return None
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            continue
+        if fresh:
+            _forget_old(path)
+        return store
     return None
 
 

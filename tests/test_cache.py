@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def store(tmp_path):
 
 def forbid(*_):
     raise AssertionError("computed again")
+
+
+def count(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as store:
+        return store.execute("SELECT count(*) FROM kept").fetchone()[0]
 
 
 def get_all(file: Path, cache: Cache, accuracy):
@@ -145,7 +151,7 @@ def test_a_broken_store_is_made_anew(file, store, tmp_path):
     cache = store()
     get_all(file, cache, ())
     cache.save()
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM kept").fetchone() == (32,)
+    assert count(path) == 32
 
 
 def test_a_folder_that_cannot_be_written_is_no_hindrance(file, tmp_path):
@@ -157,12 +163,13 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(file, tmp_path):
 
 def test_two_runs_at_once_do_not_wait_for_each_other(file, store, tmp_path):
     other = store()
-    blocker = sqlite3.connect(tmp_path / "kept" / "store.sqlite", isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    get_all(file, other, ())
-    other.save()
-    blocker.execute("COMMIT")
-    assert blocker.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    path = tmp_path / "kept" / "store.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        get_all(file, other, ())
+        other.save()
+        blocker.execute("COMMIT")
+    assert count(path) == 0
 
 
 def test_where_the_store_is(monkeypatch, tmp_path):
@@ -180,3 +187,11 @@ def test_stores_of_old_versions_are_forgotten(tmp_path):
         Cache(tmp_path / f"{i}.sqlite")
     assert len(list(tmp_path.glob("*.sqlite"))) == 2
     assert (tmp_path / "5.sqlite").exists()
+
+
+def test_a_store_is_closed_with_its_cache(store):
+    cache = store()
+    connection = cache._store
+    del cache
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
