@@ -18,8 +18,8 @@ from conformance.targets.worker import answer, describe, load_class
 
 Answered = list[tuple[Question, Answer]]
 NewWorker = Callable[[Target, Limits], Worker]
-_BATCH = 64
-_WINDOW = 256
+_BATCH = 256
+_WINDOW = 1024
 """Questions sent ahead of the answers, so that neither side waits for the other."""
 _AHEAD = 32 * 2**20
 """Bytes of input in one message, at most, unless a single question has more."""
