@@ -192,8 +192,9 @@ def test_ctrl_c_leaves_what_was_judged_and_says_how_to_go_on(folder):
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert said.splitlines() == [
-        "conformance: finish it with `conformance run --resume conformance-results.jsonl`",
-        "conformance: interrupted; what was judged is in the result file",
+        "conformance: what was judged is in conformance-results.jsonl; "
+        "finish it with `conformance run --resume conformance-results.jsonl`",
+        "conformance: interrupted",
     ]
     assert 3 < len(read_results(results).trials) < 28
 

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"conformance: {error}", file=sys.stderr)
         status = UNUSABLE
     except KeyboardInterrupt:
-        print("conformance: interrupted; what was judged is in the result file", file=sys.stderr)
+        print("conformance: interrupted", file=sys.stderr)
         status = INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing is left to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

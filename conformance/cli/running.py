@@ -159,7 +159,8 @@ def _try(plan: Plan, results: Path, before: Results | None, trying: Callable[...
         try:
             trying(plan, write, command=command, before=before)
         except KeyboardInterrupt:
-            print(f"conformance: finish it with `conformance run --resume {results}`", file=sys.stderr)
+            said = f"what was judged is in {results}; finish it with `conformance run --resume {results}`"
+            print(f"conformance: {said}", file=sys.stderr)
             raise
         finally:
             gc.unfreeze()
