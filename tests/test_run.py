@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -14,11 +15,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from conformance import __version__
 from conformance.cli import main
 from conformance.errors import ResultError
 from conformance.losses import LOSSES
+from conformance.report.terminal import Progress, waiting
 from conformance.results.file import Writer, read_all, read_results
 from conformance.results.records import Environment, Footer, Header, Trial
 from conformance.targets.names import find_adapters
@@ -693,3 +696,18 @@ def test_a_reader_that_has_seen_enough_ends_a_listing_quietly():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+# Signs of life
+
+
+@pytest.mark.parametrize(("terminal", "ci", "shown"), [(True, "", True), (True, "true", False), (False, "", False)])
+def test_a_terminal_sees_that_something_goes_on_and_ci_does_not(monkeypatch, terminal, ci, shown):
+    monkeypatch.setenv("CI", ci)
+    where = Console(file=io.StringIO(), force_terminal=terminal)
+    with waiting(where, "reading the cases"):
+        pass
+    with Progress(where, planned=5, done=2):
+        pass
+    said = where.file.getvalue()
+    assert ("reading the cases" in said, "2/5" in said) == (shown, shown)

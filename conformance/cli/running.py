@@ -14,7 +14,7 @@ from cyclopts import Parameter, validators
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.plan import Plan, interpreters, plan_of
-from conformance.report.terminal import Progress, console, print_results
+from conformance.report.terminal import Progress, console, print_results, waiting
 from conformance.results.file import Results, Writer, collect, read_results
 from conformance.results.records import Footer, Line
 from conformance.resume import resumed_plan
@@ -113,10 +113,11 @@ def run_command(
     before = read_results(resume) if resume else None
     limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
     with Early(chosen.jobs, limits) as early:
-        if resume and before:  # what was tried is in the file, whatever the project's table says by now
-            plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
-        else:
-            plan = planned(chosen.options(shard), begin=None if in_process else early.begin)
+        with waiting(console(stderr=True), "reading the cases"):
+            if resume and before:  # what was tried is in the file, whatever the project's table says by now
+                plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
+            else:
+                plan = planned(chosen.options(shard), begin=None if in_process else early.begin)
         if update_deviations and plan.options.cases and not plan.options.deviations:
             raise UsageError(
                 "--update-deviations: with cases of your own, name a list of your own with --deviations FILE"

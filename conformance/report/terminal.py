@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 from rich.console import Console
@@ -27,13 +28,21 @@ def console(*, stderr: bool = False) -> Console:
     return found if found.is_terminal else Console(stderr=stderr, width=160)
 
 
+def waiting(console: Console, what: str) -> AbstractContextManager[object]:
+    """A sign that something goes on of which nobody knows how long it takes; none where a bar would be silent."""
+    return nullcontext() if _quiet(console) else console.status(what)
+
+
+def _quiet(console: Console) -> bool:
+    return not console.is_terminal or bool(os.environ.get("CI"))
+
+
 class Progress:
     """A bar while a run works; silent in CI and wherever the output is no terminal."""
 
     def __init__(self, console: Console, planned: int, done: int = 0) -> None:
-        quiet = not console.is_terminal or bool(os.environ.get("CI"))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = RichProgress(*columns, console=console, disable=quiet, transient=True)
+        self._bar = RichProgress(*columns, console=console, disable=_quiet(console), transient=True)
         self._task = self._bar.add_task("starting", total=planned, completed=done)
 
     def saw(self, lines: Sequence[Line]) -> None:
