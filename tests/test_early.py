@@ -108,7 +108,10 @@ def test_where_it_may_not_be_asked_nothing_is_begun(monkeypatch, options):
 
 @pytest.mark.usefixtures("folder")
 def test_an_interpreter_that_is_none_is_said_all_the_same(capsys):
-    Path("python").write_text("#!/bin/false\n")
+    Path("python").write_text("#!/bin/sh\necho wrong door >&2\nexit 7\n")
     Path("python").chmod(0o755)
     assert status("--python", "marks=python") == 3
-    assert "could not be started" in capsys.readouterr().out
+    assert "/python is no Python: it ended with status 7 wrong door" in capsys.readouterr().out
+    Path("python").chmod(0o644)
+    assert status("--python", "marks=python") == 3
+    assert "/python cannot be run: [Errno 13] Permission denied" in capsys.readouterr().out

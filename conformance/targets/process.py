@@ -84,6 +84,18 @@ class StartError(Exception):
     """The worker could not be started, or the framework failed to import."""
 
 
+def _check(python: str) -> None:
+    """Raises `StartError` for what is no Python; execnet would leave such a process behind, and not say why."""
+    try:
+        command = [python, "-c", ""]
+        done = subprocess.run(command, capture_output=True, timeout=START_SECONDS, check=False)  # noqa: S603 - the user's
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StartError(f"{python} cannot be run: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise StartError(" ".join([f"{python} is no Python: it ended with status {done.returncode}", *said[-1:]]))
+
+
 class Worker:
     """One adapter in one process. `environment` is what the adapter says of itself once it is `ready`; `leaving` says
     that the last answers were the last, as nothing can be computed there any more."""
@@ -93,6 +105,8 @@ class Worker:
 
     def __init__(self, target: Target, limits: Limits) -> None:
         """Start the process, which then imports its framework. Raises `StartError` when there is no such process."""
+        if target.python:
+            _check(target.python)
         self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
         self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
         self._group = execnet.Group()
