@@ -68,7 +68,8 @@ def run(
 
     At most `jobs` targets run side by side, each in a process within its `limits`; `in_process` runs them one after
     the other in this one, for a debugger. With the results of `before`, a run of the same plan that was cut off, only
-    what it left is tried. Raises `ResultError` when a target is not what it was then.
+    what it left is tried. `new_worker` starts the process of a target. Raises `ResultError` when a target is not what
+    it was then.
     """
     limits = limits or Limits()
     start = time.perf_counter()

@@ -11,6 +11,7 @@ import pytest
 from conformance import plan
 from conformance.cli import main
 from conformance.targets.early import Early
+from conformance.targets.process import _check
 
 ADAPTER = """
 import os, time
@@ -73,12 +74,11 @@ def alive() -> bool:
 
 @pytest.mark.usefixtures("folder", "reads_late")
 def test_a_framework_is_imported_once_while_the_cases_are_read():
-    first = []
     assert status() == 0
-    first.append(Path("mark").read_text())
+    first = Path("mark").read_text()
     assert not alive()
     assert status() == 0, "the mark is there already: nothing waits"
-    assert Path("mark").read_text() not in first
+    assert Path("mark").read_text() != first
 
 
 @pytest.mark.usefixtures("reads_late")
@@ -115,3 +115,12 @@ def test_an_interpreter_that_is_none_is_said_all_the_same(capsys):
     Path("python").chmod(0o644)
     assert status("--python", "marks=python") == 3
     assert "/python cannot be run: [Errno 13] Permission denied" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_interpreter_that_is_right_is_asked_once():
+    Path("python").write_text("#!/bin/sh\necho asked >> asked\n")
+    Path("python").chmod(0o755)
+    for _ in range(3):
+        _check("./python")
+    assert Path("asked").read_text() == "asked\n"

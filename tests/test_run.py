@@ -21,6 +21,7 @@ from conformance import __version__
 from conformance.cli import main
 from conformance.errors import ResultError
 from conformance.losses import LOSSES
+from conformance.report.summary import in_short
 from conformance.report.terminal import Progress, waiting
 from conformance.results.file import Writer, read_all, read_results
 from conformance.results.records import Environment, Footer, Header, Trial
@@ -711,3 +712,9 @@ def test_a_terminal_sees_that_something_goes_on_and_ci_does_not(monkeypatch, ter
         pass
     said = where.file.getvalue()
     assert ("reading the cases" in said, "2/5" in said) == (shown, shown)
+
+
+@pytest.mark.parametrize(("count", "said"), [(2, "softmax/0, softmax/1"), (31, "30 of softmax, 1 of sigmoid")])
+def test_names_are_listed_while_one_can_read_them(count, said):
+    names = [f"softmax/{i}" for i in range(count)]
+    assert in_short(names, ["softmax"] * (count - 1) + ["sigmoid"]) == said

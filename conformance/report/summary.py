@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.results.file import Results
@@ -57,10 +57,15 @@ class Cell:
 def rest(cases: Iterable[tuple[str, str]]) -> str:
     """What a list of cases on targets leaves out: by name while one can read them, else how many of which loss."""
     left = sorted(set(cases))
-    if len(left) <= _NAMED:
-        return f"... and {len(left)} more: {', '.join(f'{case} on {target}' for case, target in left)}"
-    counts = Counter((case.partition("/")[0], target) for case, target in left)
-    return f"... and {len(left)} more: {', '.join(f'{n} of {loss} on {on}' for (loss, on), n in counts.most_common())}"
+    kinds = [f"{case.partition('/')[0]} on {target}" for case, target in left]
+    return f"... and {len(left)} more: {in_short([f'{case} on {target}' for case, target in left], kinds)}"
+
+
+def in_short(names: Sequence[str], kinds: Sequence[str]) -> str:
+    """The names while one can read them, else how many there are of each kind."""
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return ", ".join(f"{count} of {kind}" for kind, count in Counter(kinds).most_common())
 
 
 def matrix(trials: list[Trial]) -> dict[str, dict[str, Cell]]:

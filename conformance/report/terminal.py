@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from conformance.report.summary import EXIT_MEANING, by_target, rest, unsteady, worst_first
+from conformance.report.summary import EXIT_MEANING, by_target, in_short, rest, unsteady, worst_first
 from conformance.results.file import Results
 from conformance.results.records import Line, Trial
 
@@ -70,7 +70,8 @@ def print_results(console: Console, results: Results) -> None:
         console.print(f"{target}: {count} trials not run, {why}", highlight=False, markup=False, soft_wrap=True)
     for target, differing in unsteady(results.trials).items():
         twice = sum(t.differing is not None for t in results.trials if t.target == target)
-        cases = ", ".join(dict.fromkeys(trial.case for trial in differing))
+        losses = {trial.case: trial.loss for trial in differing}
+        cases = in_short(list(losses), list(losses.values()))
         said = f"{len(differing)} of the {twice} trials that were tried twice did not give the same bits: {cases}"
         console.print(f"{target}: {said}", highlight=False, markup=False, soft_wrap=True)
     _print_failures(console, results.trials)

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,12 @@ class StartError(Exception):
     """The worker could not be started, or the framework failed to import."""
 
 
+@cache
 def _check(python: str) -> None:
-    """Raises `StartError` for what is no Python; execnet would leave such a process behind, and not say why."""
+    """Raises `StartError` for what is no Python; execnet would leave such a process behind, and not say why.
+
+    One that is right is not asked again: a worker may be started anew hundreds of times.
+    """
     try:
         command = [python, "-c", ""]
         done = subprocess.run(command, capture_output=True, timeout=START_SECONDS, check=False)  # noqa: S603 - the user's
