@@ -109,6 +109,14 @@ def test_another_question_has_another_key(file, store, change):
     assert len(keys() - before) >= len(before) // 2, "case a is asked anew"
 
 
+def test_another_loss_of_the_same_inputs_has_another_key(file, store):
+    cache = store()
+    for loss in ("softmax", "log_softmax"):
+        file.write_text(f"loss: {loss}\ncases: [{{id: a, logits: [0.1, 0.2]}}]\n")
+        get_all(file, cache, ())
+    assert len(cache._new) == 2 * 2 * 4 * 2
+
+
 def test_dtypes_outputs_and_accuracies_are_kept_apart(file, store):
     cache = store()
     get_all(file, cache, ())
