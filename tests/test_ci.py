@@ -11,10 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from ruamel.yaml import YAML
 from standin import ROOT, Job, fork_of_torch
 
+from conformance.judge.deviations import load_deviations
 from conformance.results.file import read_results
+from conformance.targets.names import find_adapters
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MINIATURES = ROOT / "tests" / "miniatures.py"
@@ -59,7 +63,7 @@ def scripts() -> list[str]:
 
 
 def test_the_workflows_are_valid():
-    assert len(WORKFLOWS) == 2
+    assert len(WORKFLOWS) == 3
     assert lint("workflows", *WORKFLOWS) == ""
 
 
@@ -112,6 +116,32 @@ def test_the_projects_own_workflow_runs_what_developers_run():
     steps = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+def test_the_oldest_release_tried_is_the_one_that_a_list_begins_with():
+    tried = {f["targets"].split()[0]: f["packages"] for f in reversed(releases())}
+    for name, adapter in find_adapters().items():
+        if adapter.deviations is None:
+            continue
+        bounds = [bound for entry in load_deviations([adapter.deviations]) for bound in lower_bounds(entry)]
+        (package,) = [word for word in tried[name].split() if "==" in word][:1]
+        assert min(bounds) == Version(".".join(package.partition("==")[2].split(".")[: len(min(bounds).release)])), name
+
+
+def test_the_newest_releases_are_tried_too():
+    newest = [f["targets"] for f in releases() if "==" not in f["packages"]]
+    assert sorted(" ".join(newest).split()) == sorted(n for n, a in find_adapters().items() if a.deviations)
+
+
+def releases() -> list[dict[str, str]]:
+    matrix = load(ROOT / ".github/workflows/releases.yml")["jobs"]["run"]["strategy"]["matrix"]
+    assert all(left_out["framework"] in matrix["framework"] for left_out in matrix["exclude"])
+    return matrix["framework"]
+
+
+def lower_bounds(entry) -> list[Version]:
+    ranges = [SpecifierSet(text) for text in entry.when.values() if ">=" in text]
+    return [Version(one.version) for found in ranges for one in found if one.operator == ">="]
 
 
 # Run
