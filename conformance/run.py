@@ -16,7 +16,7 @@ import numpy as np
 from conformance import __version__
 from conformance.cache import processor
 from conformance.judge.reference import Reference
-from conformance.judge.verdict import Judgement, judge
+from conformance.judge.verdict import FAILING, Judgement, judge, with_unmet
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.describe import case_info, shown
@@ -132,6 +132,8 @@ def judge_trial(plan: Plan, event: Answered, references: References, facts: dict
     entry = plan.deviations.find(identity, known_facts)
     declared = plan.declarations.find(event.target.adapter.name, question.case, known_facts)
     judgement = judge(question, event.answer, ref, entry, declared, device=event.target.device)
+    if judgement.verdict in FAILING and entry is None and (unmet := plan.deviations.unmet(identity, known_facts)):
+        judgement = with_unmet(judgement, unmet)
     return _record(identity, event, judgement, ref)
 
 

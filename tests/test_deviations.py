@@ -213,6 +213,21 @@ def test_what_is_known_says_why_and_where(run):
     assert WRONG not in out
 
 
+def test_what_is_listed_for_other_versions_only_says_so(run):
+    _, _, results, out = run("  - {trials: ['*/smoothed[*'], reason: r, when: {numpy: '<1', device: cpu}}")
+    (new,) = [trial for trial in results.trials if trial.verdict == "mismatch"]
+    assert new.message.endswith("outside the bound (listed at ours.yaml:2 for numpy <1 and device cpu only)")
+    assert (new.listed, new.reason) == ("", "")
+    assert "(listed at ours.yaml:2 for numpy <1 and device cpu only)" in out
+
+
+def test_an_entry_that_holds_is_not_hidden_by_one_that_does_not(run):
+    older = "  - {trials: ['*'], reason: r, when: {numpy: '<1'}}\n"
+    status, verdicts, results, _ = run(f"{older}  - {{trials: ['*/smoothed[*'], reason: r, at_most: 2}}")
+    assert (status, verdicts) == (1, ["pass", "mismatch"])
+    assert "numpy" not in "".join(trial.message for trial in results.trials)
+
+
 def test_what_is_fixed_is_a_failure(run):
     status, verdicts, results, out = run("  - {trials: ['*/plain*'], reason: r}\n  - {trials: [x*], reason: r}")
     assert (status, verdicts) == (1, ["fixed", "mismatch"])

@@ -125,6 +125,12 @@ def _excuse(judgement: Judgement, entry: Entry | None) -> Judgement:
     return replace(judgement, message=f"{judgement.message} ({note})".strip(), entry=entry)
 
 
+def with_unmet(judgement: Judgement, unmet: Entry) -> Judgement:
+    """A failure with the note that it is listed under conditions that do not hold, such as another version."""
+    conditions = " and ".join(f"{name} {value}" for name, value in unmet.when.items())
+    return replace(judgement, message=f"{judgement.message} (listed at {unmet.where} for {conditions} only)".strip())
+
+
 def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declaration | None) -> Judgement:
     """An observed convention passes unless no name fits what was seen, or the documentation says otherwise."""
     outcome = observe(convention, dtype, answer)
