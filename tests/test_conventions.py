@@ -76,6 +76,8 @@ def test_the_documented_catalogue_is_the_current_one():
     assert set(re.findall(r"(?m)^### (\w+)$", text)) == {case.convention.name for case in CASES}
     assert set(re.findall(r"(?m)^\| \[\w+\]\(#\w+\) \| `([\w/]+)`", text)) == {case.id for case in CASES}
     assert [case.id for case in CASES if f"**{case.convention.question}** {case.why}" not in text] == []
+    outcomes = {f"- outcome {name}: {o}\n" for case in CASES for name, o in case.convention.outcomes.items()}
+    assert sorted(line for line in outcomes if line not in text) == []
     pins = dict(re.findall(r"(?m)^(torch|jax|optax|tensorflow|numpy)(?:-cpu)?==(.*)$", read("constraints.txt")))
     assert [name for name, version in pins.items() if f"{name} {version}" not in text] == []
     assert "| new" not in text
