@@ -132,7 +132,7 @@ def judge_trial(plan: Plan, event: Answered, references: References, facts: dict
     entry = plan.deviations.find(identity, known_facts)
     declared = plan.declarations.find(event.target.adapter.name, question.case, known_facts)
     judgement = judge(question, event.answer, ref, entry, declared, device=event.target.device)
-    if judgement.verdict in FAILING and entry is None and (unmet := plan.deviations.unmet(identity, known_facts)):
+    if judgement.verdict in FAILING and entry is None and (unmet := plan.deviations.speaking(identity)):
         judgement = with_unmet(judgement, unmet)
     return _record(identity, event, judgement, ref)
 
