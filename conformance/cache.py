@@ -10,62 +10,55 @@ import contextlib
 import hashlib
 import os
 import platform
-import sqlite3
 import sys
-import weakref
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+import lmdb
 
 _LIBRARIES = ("numpy", "ml-dtypes", "python-flint")
 _CODE = ("casefiles", "losses", "judge", "cache.py", "references.py")
 """What of the package the kept values come from."""
 _KEPT_FILES = 1
 """Stores of other versions that are left in the folder; each may hold some 200 MB."""
-_MAPPED = 2**30
-"""Bytes of a store that are read through the page cache, without copying each page first."""
-_PAGE = 2**16
-"""Bytes of a page: a value that does not fit is followed from page to page, so that few large ones are read sooner."""
-_AT_HAND = 128
-"""Keys whose parts are held in memory: a target asks for the parts of a case one after the other."""
+_MOST = 2**34
+"""Bytes that a store may grow to. So much of the address space is set aside for it, nothing of the disk."""
+_LARGE = 4096
+"""Bytes from which a value is read where it lies in the file, as it has pages there of its own, which never change:
+nothing is replaced or deleted. Smaller ones share pages, which LMDB may use again, and are copied."""
+SUFFIX = ".lmdb"
 
 
 class Cache:
-    """Values by key and part of it, in one file of the user's cache folder; without a `path` nothing is found and
-    nothing kept."""
+    """Values by key, in one file of the user's cache folder; without a `path` nothing is found and nothing kept."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._new: dict[tuple[bytes, str], bytes] = {}
-        self._at_hand: dict[bytes, dict[str, bytes]] = {}
+        self._new: dict[bytes, bytes | memoryview] = {}
         self._store = None if path is None else _open(path)
-        if self._store is not None:
-            weakref.finalize(self, self._store.close)
+        self._found = None if self._store is None else self._store.begin(buffers=True)
 
-    def get(self, key: bytes, part: str = "") -> bytes | None:
-        if self._store is None:
+    def get(self, key: bytes) -> bytes | memoryview | None:
+        """The value that an earlier run has kept; a large one is not read before it is looked at."""
+        if self._found is None:
             return None
-        if key not in self._at_hand:
-            try:
-                rows = self._store.execute("SELECT part, value FROM kept WHERE key = ?", (key,)).fetchall()
-            except sqlite3.Error:
-                self._store = None
-                return None
-            if len(self._at_hand) == _AT_HAND:
-                del self._at_hand[next(iter(self._at_hand))]  # the oldest
-            self._at_hand[key] = dict(rows)
-        return self._at_hand[key].get(part)
+        try:
+            value = self._found.get(hashlib.sha256(key).digest())
+        except lmdb.Error:
+            self._found = None
+            return None
+        return bytes(value) if value is not None and len(value) < _LARGE else value
 
-    def put(self, key: bytes, value: bytes, part: str = "") -> None:
+    def put(self, key: bytes, value: bytes | memoryview) -> None:
         if self._store is not None:
-            self._new[key, part] = value
+            self._new[key] = value
 
     def save(self) -> None:
-        """Write what is new; when another run is writing, it is left to that one."""
+        """Write what is new."""
         if self._store is not None and self._new:
-            with contextlib.suppress(sqlite3.Error), self._store:
-                rows = [(key, part, value) for (key, part), value in self._new.items()]
-                self._store.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+            with contextlib.suppress(lmdb.Error), self._store.begin(write=True) as writing:
+                for key, value in self._new.items():
+                    writing.put(hashlib.sha256(key).digest(), value, overwrite=False)
             self._new = {}
 
 
@@ -76,7 +69,7 @@ def user_cache() -> Cache:
     if chosen == "":
         return Cache()
     folder = Path(chosen) if chosen else _user_folder() / "loss-conformance"
-    return Cache(folder / f"{suite_digest()[:24]}.sqlite")
+    return Cache(folder / f"{suite_digest()[:24]}{SUFFIX}")
 
 
 @cache
@@ -110,34 +103,40 @@ def _user_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _open(path: Path) -> sqlite3.Connection | None:
-    """The store, made anew when it cannot be read, or None where there can be none."""
-    for _ in range(2):
+@cache
+def _open(path: Path) -> lmdb.Environment | None:
+    """The store, made anew when it cannot be read, or None where there can be none.
+
+    It stays open until the process ends: a file must not be opened twice, and what was found in it lies there.
+    """
+    with contextlib.suppress(OSError, RuntimeError, lmdb.Error):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = not path.exists()
-            store = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-        except (OSError, RuntimeError, sqlite3.Error):
-            return None
-        try:
-            store.execute(f"PRAGMA page_size = {_PAGE}")
-            store.execute(f"PRAGMA mmap_size = {_MAPPED}")
-            store.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB, part TEXT, value BLOB, PRIMARY KEY (key, part))")
-        except sqlite3.DatabaseError as error:
-            store.close()
-            if isinstance(error, sqlite3.OperationalError):
-                return None
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-            continue
+            store = _environment(path)
+        except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError):
+            path.unlink(missing_ok=True)
+            store = _environment(path)
         if fresh:
             _forget_old(path)
         return store
     return None
 
 
+def _environment(path: Path) -> lmdb.Environment:
+    """The file's environment. Raises `lmdb.Error`, also where the file is shorter than it says itself: what lacks would
+    be read as a bus error."""
+    store = lmdb.open(str(path), subdir=False, map_size=_MOST, max_dbs=0)
+    store.reader_check()  # runs that were killed have left their places
+    if path.stat().st_size < (store.info()["last_pgno"] + 1) * store.stat()["psize"]:
+        store.close()
+        raise lmdb.CorruptedError("the file was cut off")
+    return store
+
+
 def _forget_old(path: Path) -> None:
     with contextlib.suppress(OSError):
-        stores = sorted(path.parent.glob("*.sqlite"), key=lambda p: p.stat().st_mtime)
+        stores = sorted(path.parent.glob(f"*{SUFFIX}"), key=lambda p: p.stat().st_mtime)
         for old in stores[: -_KEPT_FILES - 1]:
             old.unlink()
+            old.with_name(f"{old.name}-lock").unlink(missing_ok=True)

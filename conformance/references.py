@@ -30,29 +30,25 @@ class References:
         if question.case.raises or question.case.convention:
             return None
         key = question.key
-        value, bound, *rest = self._kept.get(key) or self._stored(question, b"", lambda: _required(question))
+        value, bound, *rest = self._kept.get(key) or self._stored(question, "", lambda: _required(question))
         self._uses[key] = self._uses.get(key, 0) - 1
         if self._uses[key] > 0:
             self._kept[key] = value, bound, *rest
         else:
             self._kept.pop(key, None)
-        wanted = f"sharp {accuracy}".encode()
+        wanted = f"sharp {accuracy}"
         sharp = self._stored(question, wanted, lambda: (np.minimum(grade(question, accuracy), bound),))
         return Reference(value, rest[0] if rest else np.zeros(value.shape), bound, *sharp)
 
-    def _stored(self, question: Question, what: bytes, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
-        """The arrays that `compute` gives for a question, all of one shape, computed or found.
-
-        Frameworks of another accuracy have keys of their own, so that a run reads only its own grades.
-        """
+    def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
+        """The arrays that `compute` gives for a question, all of one shape, computed or found."""
         case = question.case
-        key = case.loss.name.encode() + case.fingerprint + what
-        part = f"{question.dtype} {question.output}"
-        found = self._cache.get(key, part)
+        key = case.fingerprint + f"{case.loss.name} {question.dtype} {question.output} {what}".encode()
+        found = self._cache.get(key)
         if found is not None:
             return _unpack(found)
         arrays = compute()
-        self._cache.put(key, _pack(arrays), part)
+        self._cache.put(key, _pack(arrays))
         return arrays
 
 
@@ -68,7 +64,7 @@ def _pack(arrays: tuple[Array, ...]) -> bytes:
     return struct.pack(f"{stacked.ndim + 1}q", stacked.ndim, *stacked.shape) + stacked.tobytes()
 
 
-def _unpack(data: bytes) -> tuple[Array, ...]:
+def _unpack(data: bytes | memoryview) -> tuple[Array, ...]:
     (axes,) = struct.unpack_from("q", data)
     shape = struct.unpack_from(f"{axes}q", data, 8)
     return tuple(np.ndarray(shape, np.float64, data, 8 + 8 * axes))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ def file(tmp_path) -> Path:
 @pytest.fixture
 def store(tmp_path):
     """A cache of its own for each use, on the same file."""
-    return lambda: Cache(tmp_path / "kept" / "store.sqlite")
+    return lambda: Cache(tmp_path / "kept" / "store.lmdb")
 
 
 def forbid(*_):
@@ -45,8 +45,7 @@ def forbid(*_):
 
 
 def count(path: Path) -> int:
-    with contextlib.closing(sqlite3.connect(path)) as store:
-        return store.execute("SELECT count(*) FROM kept").fetchone()[0]
+    return cache_module._open(path).stat()["entries"]
 
 
 def get_all(file: Path, cache: Cache, accuracy):
@@ -97,7 +96,7 @@ def test_nothing_is_kept_without_saving_or_without_a_place(file, store, monkeypa
     ],
 )
 def test_another_question_has_another_key(file, store, change):
-    def keys() -> set[tuple[bytes, str]]:
+    def keys() -> set[bytes]:
         cache = store()
         get_all(file, cache, ())
         return set(cache._new)
@@ -150,34 +149,88 @@ def test_a_faulty_file_is_read_anew_each_time(file, store):
         cache.save()
 
 
-def test_a_broken_store_is_made_anew(file, store, tmp_path):
+@pytest.mark.parametrize("left", [0, 100, 4096, 8192, 20000])
+def test_a_store_that_was_cut_off_is_made_anew(file, store, tmp_path, left):
     cache = store()
     get_all(file, cache, ())
     cache.save()
-    path = tmp_path / "kept" / "store.sqlite"
-    path.write_bytes(b"no database" * 100)
-    cache = store()
+    path = tmp_path / "cut" / "store.lmdb"
+    path.parent.mkdir()
+    path.write_bytes((tmp_path / "kept" / "store.lmdb").read_bytes()[:left])
+    cache = Cache(path)
     get_all(file, cache, ())
     cache.save()
     assert count(path) == 32
 
 
+def test_a_file_that_is_no_store_is_replaced(file, tmp_path):
+    path = tmp_path / "store.lmdb"
+    path.write_bytes(b"no database" * 1000)
+    cache = Cache(path)
+    get_all(file, cache, ())
+    cache.save()
+    assert count(path) == 32
+
+
+LARGE = """
+loss: softmax
+cases: [{id: a, logits: {generator: normal, shape: [40, 100], seed: 1}, dtypes: [float32]}]
+"""
+
+
+def test_large_arrays_stay_in_the_store_and_outlive_their_cache(file, store, monkeypatch):
+    file.write_text(LARGE)
+    cache = store()
+    (case,) = load_cases([file], cache)
+    first = get_all(file, cache, ())
+    cache.save()
+    monkeypatch.setattr("conformance.casefiles.read.read_file", forbid)
+    monkeypatch.setattr(references, "required", forbid)
+    cache = store()
+    (again,) = load_cases([file], cache)
+    found = References({}, cache)
+    kept = [found.get(question, ()) for question in questions([again])]
+    assert not again.inputs["logits"].flags.owndata
+    assert not again.inputs["logits"].flags.writeable
+    del cache, found
+    for i in range(5):  # pages that nobody needs any more would be used again
+        busy = store()
+        busy.put(f"{i}".encode(), bytes([i]) * 100_000)
+        busy.save()
+    np.testing.assert_array_equal(case.inputs["logits"], again.inputs["logits"], strict=True)
+    for old, new in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(old.value, new.value, strict=True)
+        np.testing.assert_array_equal(old.bound, new.bound, strict=True)
+
+
 def test_a_folder_that_cannot_be_written_is_no_hindrance(file, tmp_path):
     (tmp_path / "file").write_text("")
-    cache = Cache(tmp_path / "file" / "store.sqlite")
+    cache = Cache(tmp_path / "file" / "store.lmdb")
     assert len(get_all(file, cache, ())) == 16
     cache.save()
 
 
-def test_two_runs_at_once_do_not_wait_for_each_other(file, store, tmp_path):
-    other = store()
-    path = tmp_path / "kept" / "store.sqlite"
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as blocker:
-        blocker.execute("BEGIN IMMEDIATE")
-        get_all(file, other, ())
-        other.save()
-        blocker.execute("COMMIT")
-    assert count(path) == 0
+def test_what_another_run_has_kept_stays(file, store, tmp_path):
+    first, second = store(), store()
+    for cache in (first, second):
+        get_all(file, cache, ())
+        cache.save()
+    assert count(tmp_path / "kept" / "store.lmdb") == 32
+
+
+def test_a_run_that_was_killed_while_it_wrote_does_no_harm(file, store, tmp_path):
+    script = f"""
+import lmdb, os
+writing = lmdb.open({str(tmp_path / "kept" / "store.lmdb")!r}, subdir=False, map_size=2**30).begin(write=True)
+writing.put(b"half", b"written" * 10_000)
+os.kill(os.getpid(), 9)
+"""
+    (tmp_path / "kept").mkdir()
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    cache = store()
+    get_all(file, cache, ())
+    cache.save()
+    assert count(tmp_path / "kept" / "store.lmdb") == 32
 
 
 def test_where_the_store_is(monkeypatch, tmp_path):
@@ -185,21 +238,13 @@ def test_where_the_store_is(monkeypatch, tmp_path):
     user_cache()
     monkeypatch.setattr(cache_module, "suite_digest", lambda: "of another version")
     user_cache()
-    assert len(list((tmp_path / "here").glob("*.sqlite"))) == 2
+    assert len(list((tmp_path / "here").glob("*.lmdb"))) == 2
     monkeypatch.setenv("CONFORMANCE_CACHE", "")
     assert user_cache()._store is None
 
 
 def test_stores_of_old_versions_are_forgotten(tmp_path):
     for i in range(6):
-        Cache(tmp_path / f"{i}.sqlite")
-    assert len(list(tmp_path.glob("*.sqlite"))) == 2
-    assert (tmp_path / "5.sqlite").exists()
-
-
-def test_a_store_is_closed_with_its_cache(store):
-    cache = store()
-    connection = cache._store
-    del cache
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        connection.execute("SELECT 1")
+        Cache(tmp_path / f"{i}.lmdb")
+    assert len(list(tmp_path.glob("*.lmdb"))) == 2
+    assert (tmp_path / "5.lmdb").exists()

@@ -6,6 +6,7 @@ import hashlib
 import pickle
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 
 from conformance.cache import Cache
@@ -13,6 +14,8 @@ from conformance.casefiles.case import Case
 from conformance.errors import CaseError, Problem
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_LARGE = 2**14
+"""Bytes of an array from which it is kept by itself."""
 
 
 def builtin_files() -> list[Path]:
@@ -68,19 +71,46 @@ def _load_file(path: Path, cache: Cache, problems: list[Problem]) -> list[Case]:
     """The cases of one file; those without a fault are kept as the pickled objects."""
     file = _shown(path)
     key = hashlib.sha256(f"{file}\0".encode() + (path.read_bytes() if path.is_file() else b"")).digest()
-    found = cache.get(key)
-    if found is not None:
-        cases: list[Case] = pickle.loads(found)  # noqa: S301 - from the user's own cache folder
-        return cases
-    from conformance.casefiles.read import read_file  # noqa: PLC0415 - the parser is slow to import, and seldom needed
+    if (kept := _kept(cache, key)) is not None:
+        return kept
+    from conformance.casefiles.read import read_file  # the parser is slow to import, and seldom needed
 
     earlier = len(problems)
     cases = read_file(path, file, problems)
     if len(problems) == earlier:
         for case in cases:
             _ = case.fingerprint  # it is kept in the case, and every run asks for it
-        cache.put(key, pickle.dumps(cases))
+        _keep(cache, key, cases)
     return cases
+
+
+def _kept(cache: Cache, key: bytes) -> list[Case] | None:
+    """The cases that an earlier run has kept; large arrays lie in the store, and cost nothing before their use."""
+    found = cache.get(key)
+    if found is None:
+        return None
+    arrays = (cache.get(_part(key, i)) for i in count())
+    cases: list[Case] = pickle.loads(found, buffers=arrays)  # noqa: S301 - the user's own
+    return cases
+
+
+def _keep(cache: Cache, key: bytes, cases: list[Case]) -> None:
+    arrays: list[memoryview] = []
+
+    def stays(buffer: pickle.PickleBuffer) -> bool:
+        """Whether an array is pickled with the rest: a small one is."""
+        if (raw := buffer.raw()).nbytes < _LARGE:
+            return True
+        arrays.append(raw)
+        return False
+
+    cache.put(key, pickle.dumps(cases, protocol=5, buffer_callback=stays))
+    for i, array in enumerate(arrays):
+        cache.put(_part(key, i), array)
+
+
+def _part(key: bytes, i: int) -> bytes:
+    return key + i.to_bytes(4)
 
 
 def _problem(where: str, path: str, message: str) -> Problem:

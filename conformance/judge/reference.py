@@ -38,7 +38,7 @@ def required(question: Question) -> tuple[Array, Array, Array]:
     value, bound = pass_line(loss, question.dtype, inputs, options, cotangent)
     remainder = np.zeros_like(value)
     if question.dtype == "float64":
-        from conformance.judge.exact import exact  # noqa: PLC0415 - slow to import, and seldom needed with a cache
+        from conformance.judge.exact import exact  # slow to import, and seldom needed with a cache
 
         certified, rest = exact(loss, inputs, options, cotangent)
         enclosed = np.isfinite(certified)
