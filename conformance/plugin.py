@@ -79,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With -n, keep the trials of a target in one process, so that each framework is started once."""
     if config.getoption("dist") in ("load", "loadgroup") and _may_collect_ours(config):
-        from conformance.scheduling import ByTarget  # noqa: PLC0415 - where there is no pytest-xdist, none asks
+        from conformance.scheduling import ByTarget  # where there is no pytest-xdist, none asks
 
         return ByTarget(config, log)
     return None
@@ -128,8 +128,8 @@ class _Controller:
         if not path and self._config.getoption("--conformance-update-deviations"):
             raise pytest.UsageError("--conformance-update-deviations: name a file with --conformance-results")
         if path:
-            from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until asked for
-            from conformance.pytest_session import Recorder  # noqa: PLC0415
+            from conformance.errors import ConformanceError  # inert until asked for
+            from conformance.pytest_session import Recorder
 
             try:
                 self._recorder = Recorder(_plan(self._config), Path(path))
@@ -143,7 +143,7 @@ class _Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         if self._recorder is not None:
-            from conformance.scheduling import target_of  # noqa: PLC0415
+            from conformance.scheduling import target_of
 
             self._recorder.start(sum(target_of(nodeid) is not None for nodeid in ids))
 
@@ -165,9 +165,9 @@ class _Controller:
                 self._update_deviations(session)
 
     def _update_deviations(self, session: pytest.Session) -> None:
-        from conformance.errors import ConformanceError  # noqa: PLC0415
-        from conformance.relist import update_deviations  # noqa: PLC0415
-        from conformance.results.file import read_results  # noqa: PLC0415
+        from conformance.errors import ConformanceError
+        from conformance.relist import update_deviations
+        from conformance.results.file import read_results
 
         try:
             results = read_results(Path(self._config.getoption("--conformance-results")))
@@ -203,7 +203,7 @@ def _trial(item: pytest.Item) -> Item | None:
 
 def _plan(config: pytest.Config) -> Plan:
     """The plan of the session, made once in each process."""
-    from conformance.plan import plan_of  # noqa: PLC0415 - inert until a conformance test is collected
+    from conformance.plan import plan_of  # inert until a conformance test is collected
 
     if _PLAN not in config.stash:
         settings = _settings(config)
@@ -214,8 +214,8 @@ def _plan(config: pytest.Config) -> Plan:
 
 def _settings(config: pytest.Config) -> Settings:
     """What [tool.conformance] says, and in its place what the options say."""
-    from conformance.plan import interpreters  # noqa: PLC0415
-    from conformance.settings import find_settings  # noqa: PLC0415
+    from conformance.plan import interpreters
+    from conformance.settings import find_settings
 
     names = (*_LIST_OPTIONS, "slow", "timeout", "memory", "restarts", "twice", "cache")
     given = {name: config.getoption(f"conformance_{name}") for name in names}
@@ -224,9 +224,9 @@ def _settings(config: pytest.Config) -> Settings:
 
 
 def _session(config: pytest.Config) -> Session:
-    from conformance.errors import ConformanceError  # noqa: PLC0415 - inert until a conformance test is collected
-    from conformance.pytest_session import Session  # noqa: PLC0415
-    from conformance.targets.process import Limits  # noqa: PLC0415
+    from conformance.errors import ConformanceError  # inert until a conformance test is collected
+    from conformance.pytest_session import Session
+    from conformance.targets.process import Limits
 
     if _SESSION not in config.stash:
         try:

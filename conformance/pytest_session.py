@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from conformance.judge.verdict import FAILING
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Trial
+from conformance.results.records import Environment, Trial, as_json
 from conformance.run import closing, header, judge_trial
 from conformance.targets.conversation import Conversation
 from conformance.targets.names import Target
@@ -77,8 +77,8 @@ class Item:
         """The record, and what the target said of itself, as lines of a result file."""
         assert self.record is not None
         facts = self.session.conversation(self.target).facts
-        environment = [Environment(target=str(self.target), facts=facts).model_dump_json()] if facts else []
-        return [*environment, self.record.model_dump_json(exclude_none=True)]
+        environment = [as_json(Environment(target=str(self.target), facts=facts))] if facts else []
+        return [*environment, as_json(self.record)]
 
 
 def _failure(trial: Trial) -> str:
@@ -109,7 +109,7 @@ class Recorder:
             self._planned = selected
             options = self._plan.options if selected == self._plan.planned else None
             first = header(self._plan, ["pytest", *sys.argv[1:]])
-            self._writer.write(first.model_copy(update={"planned": selected, "options": options}))
+            self._writer.write(replace(first, planned=selected, options=options))
 
     def write(self, lines: list[str]) -> None:
         for text in lines:
@@ -127,5 +127,5 @@ class Recorder:
         counts = Counter(self._verdicts.values())
         footer = closing(self._plan, self._planned or 0, counts, time.perf_counter() - self._start)
         ours = footer.exit_status or min(status, 1)
-        self._writer.write(footer.model_copy(update={"exit_status": ours}))
+        self._writer.write(replace(footer, exit_status=ours))
         self._writer.close()

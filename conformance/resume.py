@@ -25,7 +25,7 @@ def resumed_plan(path: Path, results: Results, given: Options, plan: Callable[[O
         raise ResultError(f"cannot resume {path}: {why}; start a new run")
     faults = [
         f"{_flag(name)} is {_shown(value)} here and {_shown(getattr(header.options, name))} in the file"
-        for name, value in given
+        for name, value in vars(given).items()
         if value and value != getattr(header.options, name)
     ]
     if header.suite_version != __version__:

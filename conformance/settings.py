@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from conformance.checked import checked
 from conformance.errors import Problem, SettingsError
 from conformance.results.records import Options
 
@@ -25,36 +25,38 @@ TABLE = "tool.conformance"
 _PATHS = ("cases", "deviations")
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True)
+class Settings:
     """The options of a run, with the values that they have when nobody says otherwise."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    targets: list[str] = Field(default_factory=list)
-    cases: list[str] = Field(default_factory=list)
-    adapter: list[str] = Field(default_factory=list)
-    select: list[str] = Field(default_factory=list)
-    dtype: list[str] = Field(default_factory=list)
-    deviations: list[str] = Field(default_factory=list)
-    python: dict[str, str] = Field(default_factory=dict)
+    targets: list[str] = field(default_factory=list)
+    cases: list[str] = field(default_factory=list)
+    adapter: list[str] = field(default_factory=list)
+    select: list[str] = field(default_factory=list)
+    dtype: list[str] = field(default_factory=list)
+    deviations: list[str] = field(default_factory=list)
+    python: dict[str, str] = field(default_factory=dict)
     results: str = "conformance-results.jsonl"
     slow: bool = False
-    jobs: int = Field(default=2, ge=1)
-    timeout: float = Field(default=60.0, gt=0)
-    memory: float | None = Field(default=None, ge=0)
-    restarts: int = Field(default=500, ge=0)
+    jobs: int = field(default=2, metadata={"ge": 1})
+    timeout: float = field(default=60.0, metadata={"gt": 0})
+    memory: float | None = field(default=None, metadata={"ge": 0})
+    restarts: int = field(default=500, metadata={"ge": 0})
     twice: bool | None = None
     cache: bool = True
 
     def replaced(self, **given: Any) -> Settings:
         """With the options that were given; those that are None or empty were not."""
-        return self.model_copy(update={name: x for name, x in given.items() if x not in (None, [], (), {})})
+        return replace(self, **{name: x for name, x in given.items() if x not in (None, [], (), {})})
 
     def options(self, shard: str) -> Options:
         """What is to be tried, of which `shard` is always said by the command line."""
         texts = [f"{name}={path}" for name, path in self.python.items()]
-        same = {name: getattr(self, name) for name in Options.model_fields if name in Settings.model_fields}
+        same = {one.name: getattr(self, one.name) for one in fields(Options) if one.name in KEYS}
         return Options(**{**same, "python": texts}, shard=shard)
+
+
+KEYS = tuple(one.name for one in fields(Settings))
 
 
 def find_settings(folder: Path) -> Settings:
@@ -77,8 +79,15 @@ def _read(path: Path) -> Settings | None:
         raise SettingsError([Problem(str(path), line, "", f"cannot be read: {error}")]) from error
     if table is None:
         return None
+    return Settings().replaced(**_placed(_given(path, text, table), path.parent))
+
+
+def _given(path: Path, text: str, table: Any) -> dict[str, Any]:
+    """The options that a table gives. Raises `SettingsError` naming everything that is wrong with them."""
+    from pydantic import ValidationError  # slow to import
+
     try:
-        return _placed(Settings.model_validate(table), path.parent)
+        return checked(Settings, table, strict=True)
     except ValidationError as error:
         details = error.errors()
     problems = []
@@ -91,23 +100,22 @@ def _read(path: Path) -> Settings | None:
 
 def _message(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
-        return f"unknown key; the keys are {', '.join(Settings.model_fields)}"
+        return f"unknown key; the keys are {', '.join(KEYS)}"
     needed = detail["msg"].removeprefix("Input should be ").replace("valid dictionary or instance of Settings", "table")
     return f"{needed} is needed, not {detail['input']!r}"
 
 
-def _placed(settings: Settings, folder: Path) -> Settings:
+def _placed(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     """With paths that are good from everywhere."""
 
     def absolute(path: str) -> str:
         return str(folder / path)
 
-    placed: dict[str, Any] = {name: [absolute(path) for path in getattr(settings, name)] for name in _PATHS}
-    placed["adapter"] = [absolute(a) if ".py:" in a else a for a in settings.adapter]
-    placed["python"] = {name: absolute(path) for name, path in settings.python.items()}
-    if "results" in settings.model_fields_set:
-        placed["results"] = absolute(settings.results)
-    return settings.model_copy(update=placed)
+    placed: dict[str, Any] = {name: [absolute(path) for path in given.get(name, ())] for name in _PATHS}
+    placed["adapter"] = [absolute(a) if ".py:" in a else a for a in given.get("adapter", ())]
+    placed["python"] = {name: absolute(path) for name, path in given.get("python", {}).items()}
+    placed["results"] = absolute(given["results"]) if "results" in given else None
+    return given | placed
 
 
 def _line(text: str, key: str) -> int | None:

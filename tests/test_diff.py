@@ -24,7 +24,7 @@ def trial(verdict: str = "pass", case: str = "softmax/a", target: str = TORCH, *
     output = more.pop("output", "value")
     identity = f"{case}[{target}-float32{'-gradient' if output == 'gradient' else ''}]"
     given = {"id": identity, "case": case, "loss": case.partition("/")[0], "target": target, "dtype": "float32"}
-    return Trial.model_validate({**given, "output": output, "verdict": verdict, **more})
+    return Trial(**{**given, "output": output, "verdict": verdict, **more})
 
 
 def off(ulp: float, verdict: str = "pass", **more: Any) -> Trial:
@@ -47,7 +47,7 @@ def results(*trials: Trial, complete: bool = True, facts: dict[str, str] | None 
     counts = Counter(t.verdict for t in trials)
     footer = Footer(judged=len(trials), counts=counts, seconds=1.0, exit_status=0) if complete else None
     environments = {target: facts or {"torch": "2.13.0"} for target in targets}
-    return Results(Header.model_validate({**given, **header}), environments, list(trials), footer)
+    return Results(Header(**{**given, **header}), environments, list(trials), footer)
 
 
 def kinds(old: Results, new: Results, factor: float = 2.0) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,14 +55,14 @@ def folder(made, tmp_path, monkeypatch):
 
 
 def essence(results: Results) -> dict[str, object]:
-    return {trial.id: trial.model_dump(exclude={"seconds"}) for trial in results.trials}
+    return {trial.id: replace(trial, seconds=0.0) for trial in results.trials}
 
 
 def change(path: str, **header: object) -> None:
     """Write a result file anew with other values in its header."""
     results = read_results(Path(path))
     with Writer(Path(path)) as writer:
-        writer.write(results.header.model_copy(update=header))
+        writer.write(replace(results.header, **header))
         for target, facts in results.environments.items():
             writer.write(Environment(target=target, facts=facts))
         for line in (*results.trials, results.footer):
@@ -134,7 +135,7 @@ def test_a_run_that_was_cut_off_lacks_nothing_beside_a_whole_one(folder):
 def test_what_was_run_comes_before_what_was_not(folder):
     results = read_results(Path("whole.jsonl"))
     with Writer(Path("none.jsonl")) as writer:
-        for line in (results.header, *(trial.model_copy(update={"verdict": "not run"}) for trial in results.trials)):
+        for line in (results.header, *(replace(trial, verdict="not run") for trial in results.trials)):
             writer.write(line)
         writer.write(results.footer)
     for order in (["none.jsonl", "whole.jsonl"], ["whole.jsonl", "none.jsonl"]):

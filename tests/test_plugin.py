@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -121,7 +122,7 @@ def test_verdicts_are_those_of_the_adapters(results):
 
 def test_the_result_file_is_that_of_a_run(results, run_results):
     def essence(read):
-        return {trial.id: trial.model_dump(exclude={"seconds", "listed", "message"}) for trial in read.trials}
+        return {trial.id: replace(trial, seconds=0.0, listed="", message="") for trial in read.trials}
 
     assert essence(results) == essence(run_results)
     assert results.environments == run_results.environments

@@ -226,5 +226,5 @@ def test_what_cannot_be_rewritten_by_lines_is_refused(tmp_path):
 )
 def test_a_first_ceiling_is_rounded_up(ratios, ceiling):
     given = {"id": "i", "case": "c", "loss": "l", "target": "t", "dtype": "d", "output": "value", "verdict": "mismatch"}
-    group = [Trial.model_validate({**given, "ratio": ratio}) for ratio in ratios]
+    group = [Trial(**given, ratio=ratio) for ratio in ratios]
     assert _ceiling(group) == ({} if ceiling is None else {"at_most": ceiling})

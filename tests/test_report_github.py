@@ -21,7 +21,7 @@ MEASURED = {"got": 1.5, "expected": 1.25, "absolute": 0.25, "relative": 0.2, "ul
 
 def trial(verdict: str = "pass", case: str = "softmax/a", **more: Any) -> Trial:
     given = {"id": f"{case}[{TORCH}-float32]", "case": case, "loss": "softmax", "target": TORCH, "dtype": "float32"}
-    return Trial.model_validate({**given, "output": "value", "verdict": verdict, **more})
+    return Trial(**{**given, "output": "value", "verdict": verdict, **more})
 
 
 def results(*trials: Trial, planned: int | None = None, cut: bool = False, **footer: Any) -> Results:
@@ -39,7 +39,7 @@ def results(*trials: Trial, planned: int | None = None, cut: bool = False, **foo
     counts = Counter(t.verdict for t in trials)
     last = {"judged": len(trials), "counts": counts, "seconds": 1.0, "exit_status": 0, **footer}
     facts = {TORCH: {"torch": "2.13.0", "note": "a|b <c>"}}
-    return Results(header, facts, list(trials), None if cut else Footer.model_validate(last))
+    return Results(header, facts, list(trials), None if cut else Footer(**last))
 
 
 def many(**counts: int) -> Results:

@@ -31,7 +31,7 @@ def trial(case: str = "softmax/plain", target: str = NUMPY, verdict: str = "pass
         "loss": case.partition("/")[0],
         "target": target,
     }
-    return Trial.model_validate({**identity, "dtype": dtype, "output": output, "verdict": verdict, **more})
+    return Trial(**{**identity, "dtype": dtype, "output": output, "verdict": verdict, **more})
 
 
 ALL_VERDICTS = [
@@ -77,7 +77,7 @@ def results(trials: list[Trial], *, planned: int | None = None, cut: bool = Fals
     )
     counts = Counter(t.verdict for t in trials)
     last = {"judged": len(trials), "counts": counts, "seconds": 2.5, "exit_status": 1, **footer}
-    return Results(header, {NUMPY: {"numpy": "2.0.1"}}, trials, None if cut else Footer.model_validate(last))
+    return Results(header, {NUMPY: {"numpy": "2.0.1"}}, trials, None if cut else Footer(**last))
 
 
 class Page(HTMLParser):

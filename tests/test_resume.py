@@ -311,6 +311,6 @@ def test_a_trial_that_a_reader_meets_twice_counts_once_and_the_later_one_holds(f
     Path("r.jsonl").write_bytes(b"".join(finished))
     with Writer(Path("r.jsonl"), resume=True) as writer:
         first = read_results(Path("r.jsonl")).trials[0]
-        writer.write(Trial.model_validate({**first.model_dump(), "verdict": "timeout"}))
+        writer.write(Trial(**{**vars(first), "verdict": "timeout"}))
     read = read_results(Path("r.jsonl"))
     assert (len(read.trials), read.trials[0].verdict, read.footer) == (56, "timeout", None)

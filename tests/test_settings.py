@@ -10,6 +10,7 @@ import pytest
 from conformance.cli import main
 from conformance.errors import SettingsError
 from conformance.results.file import read_results
+from conformance.settings import KEYS as ALL
 from conformance.settings import Settings, find_settings
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
@@ -81,7 +82,7 @@ def test_paths_are_relative_to_the_file(project):
     assert found.results == "conformance-results.jsonl"
 
 
-KEYS = ", ".join(Settings.model_fields)
+KEYS = ", ".join(ALL)
 
 
 @pytest.mark.parametrize(

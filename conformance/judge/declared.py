@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-
-from pydantic import Field
 
 from conformance.casefiles.case import Case
 from conformance.errors import DeclarationError, Problem
@@ -27,13 +25,14 @@ from conformance.globs import any_glob
 from conformance.judge.lists import Listed, load_lists
 
 
+@dataclass(kw_only=True)
 class Declaration(Listed):
     """One entry of a list of declared conventions."""
 
-    cases: list[str] = Field(min_length=1)
-    outcome: str = Field(min_length=1)
-    says: str = Field(min_length=1)
-    link: str = Field(pattern="^https://")
+    cases: list[str] = field(metadata={"min_length": 1})
+    outcome: str = field(metadata={"min_length": 1})
+    says: str = field(metadata={"min_length": 1})
+    link: str = field(metadata={"pattern": "^https://"})
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

@@ -25,29 +25,36 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from conformance.checked import model
 from conformance.errors import DeviationError, Problem
 from conformance.globs import any_glob
 from conformance.judge.lists import Listed, load_lists
 
 
+@dataclass(kw_only=True)
 class Entry(Listed):
     """One entry of a list."""
 
-    trials: list[str] = Field(
-        min_length=1, description="Globs over trial ids; * and ? are the only special characters."
+    trials: list[str] = field(
+        metadata={"min_length": 1, "description": "Globs over trial ids; * and ? are the only special characters."}
     )
-    outcome: Literal["mismatch", "error", "crash", "timeout"] = Field("mismatch", description="How they fail.")
-    at_most: float | None = Field(None, gt=0, description="Ceiling on error over bound; none by default.")
-    passes: Literal["never", "sometimes"] = Field(
-        "never", description="sometimes, where it depends on the processor: passing is then no surprise."
+    outcome: Literal["mismatch", "error", "crash", "timeout"] = field(
+        default="mismatch", metadata={"description": "How they fail."}
     )
-    reason: str = Field(min_length=1, description="Why they fail. One that begins with TODO excuses nothing.")
-    issue: str = Field("", description="Where it is reported.")
-    review: dt.date | None = Field(None, description="When somebody should look at it again.")
+    at_most: float | None = field(
+        default=None, metadata={"gt": 0, "description": "Ceiling on error over bound; none by default."}
+    )
+    passes: Literal["never", "sometimes"] = field(
+        default="never",
+        metadata={"description": "sometimes, where it depends on the processor: passing is then no surprise."},
+    )
+    reason: str = field(
+        metadata={"min_length": 1, "description": "Why they fail. One that begins with TODO excuses nothing."}
+    )
+    issue: str = field(default="", metadata={"description": "Where it is reported."})
+    review: dt.date | None = field(default=None, metadata={"description": "When somebody should look at it again."})
 
     @property
     def unwritten(self) -> bool:
@@ -63,16 +70,18 @@ class Entry(Listed):
         return self.pattern.fullmatch(trial) is not None and self.holds(facts)
 
 
-class DeviationList(BaseModel):
-    """Known deviations: trials that fail for a known reason."""
-
-    model_config = ConfigDict(extra="forbid", title="Known deviations of loss-conformance")
-    deviations: list[Entry]
-
-
 def list_schema_text() -> str:
     """The JSON Schema of a list of deviations, as published."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **DeviationList.model_json_schema()}
+    from pydantic import ConfigDict, create_model  # a run needs no schema
+
+    entry: Any = model(Entry)
+    listed = create_model(
+        "DeviationList",
+        __config__=ConfigDict(extra="forbid", title="Known deviations of loss-conformance"),
+        __doc__="Known deviations: trials that fail for a known reason.",
+        deviations=(list[entry], ...),
+    )
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **listed.model_json_schema()}
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 

@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.json_schema import SkipJsonSchema
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from conformance.checked import checked
 from conformance.errors import Problem
 
 _CONDITIONS = ("platform", "device", "mode")
 
 
-class Listed(BaseModel):
+def _known(when: dict[str, str]) -> dict[str, str]:
+    """Conditions whose version ranges can be read. Raises ValueError."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    for name, value in when.items():
+        if name not in _CONDITIONS:
+            try:
+                SpecifierSet(value)
+            except InvalidSpecifier:
+                raise ValueError(f"{value!r} is no version range for {name}, such as '>=2.1,<3'") from None
+    return when
+
+
+@dataclass(kw_only=True)
+class Listed:
     """One entry of a list; `where`, the file and line it stands at, is no key of the list."""
 
-    model_config = ConfigDict(extra="forbid")
-    when: dict[str, str] = Field(
-        default_factory=dict, description="Version ranges by package; platform, device and mode by value."
+    when: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "description": "Version ranges by package; platform, device and mode by value.",
+            "check": _known,
+        },
     )
-    where: SkipJsonSchema[str] = ""
-
-    @field_validator("when")
-    @classmethod
-    def _known_conditions(cls, when: dict[str, str]) -> dict[str, str]:
-        for name, value in when.items():
-            if name not in _CONDITIONS:
-                try:
-                    SpecifierSet(value)
-                except InvalidSpecifier:
-                    raise ValueError(f"{value!r} is no version range for {name}, such as '>=2.1,<3'") from None
-        return when
+    where: str = field(default="", metadata={"hidden": True})
 
     def holds(self, facts: Mapping[str, str]) -> bool:
         """Whether all conditions of the entry hold in an environment with these `facts`."""
@@ -49,6 +50,9 @@ def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
         return sys.platform == value
     if name in _CONDITIONS:
         return facts.get(name) == value
+    from packaging.specifiers import SpecifierSet  # not before a list asks for a version
+    from packaging.version import InvalidVersion, Version
+
     try:
         return name in facts and SpecifierSet(value).contains(Version(facts[name]), prereleases=True)
     except InvalidVersion:
@@ -58,12 +62,16 @@ def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
 Entry = TypeVar("Entry", bound=Listed)
 
 
-def load_lists(paths: Iterable[Path], key: str, model: type[Entry], problems: list[Problem]) -> list[Entry]:
+def load_lists(paths: Iterable[Path], key: str, kind: type[Entry], problems: list[Problem]) -> list[Entry]:
     """The entries under `key` of all files; whatever is wrong in any of them goes into `problems`."""
-    return [entry for path in paths for entry in _load_list(path, key, model, problems)]
+    return [entry for path in paths for entry in _load_list(path, key, kind, problems)]
 
 
-def _load_list(path: Path, key: str, model: type[Entry], problems: list[Problem]) -> list[Entry]:
+def _load_list(path: Path, key: str, kind: type[Entry], problems: list[Problem]) -> list[Entry]:
+    from pydantic import ValidationError  # not before there is a list
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
@@ -80,12 +88,9 @@ def _load_list(path: Path, key: str, model: type[Entry], problems: list[Problem]
     entries = []
     for i, item in enumerate(listed):
         line = marks.lc.item(i)[0] + 1
-        if isinstance(item, dict) and "where" in item:
-            problems.append(Problem(str(path), line, f"{key}.{i}.where", "Extra inputs are not permitted"))
-            continue
         try:
             given: dict[str, Any] = dict(item) if isinstance(item, dict) else item
-            entries.append(model.model_validate(given).model_copy(update={"where": f"{path}:{line}"}))
+            entries.append(kind(**checked(kind, given), where=f"{path}:{line}"))
         except ValidationError as error:
             for detail in error.errors():
                 inside = ".".join(str(part) for part in (key, i, *detail["loc"]))

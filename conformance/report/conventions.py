@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conformance.results.file import Results
 from conformance.results.records import CaseInfo, ConventionInfo, Declared, Trial
@@ -91,4 +91,4 @@ def _point(results: Results, trial: Trial) -> Point:
     about = results.header.cases.get(trial.case) or CaseInfo(loss=trial.loss)
     name = trial.convention or ""
     info = about.convention or ConventionInfo(name=name, asked=trial.output, output=trial.output)
-    return Point(trial.case, trial.loss, info.model_copy(update={"topic": info.topic or UNSORTED}), about)
+    return Point(trial.case, trial.loss, replace(info, topic=info.topic or UNSORTED), about)

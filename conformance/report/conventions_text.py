@@ -12,6 +12,7 @@ from rich.text import Text
 
 from conformance.report.conventions import Point, Seen
 from conformance.results.file import Results
+from conformance.results.records import as_plain
 
 Topics = dict[str, list[Point]]
 LEGEND = (
@@ -131,10 +132,11 @@ def as_json(topics: Topics, targets: list[str]) -> str:
 def _plain(point: Point, targets: list[str]) -> dict[str, Any]:
     about = {"convention": point.info.name, "case": point.case, "loss": point.loss, "why": point.about.why}
     seen = {target: point.seen[target] for target in targets if target in point.seen}
-    info = point.info.model_dump(mode="json", exclude={"name"})
+    info = as_plain(point.info)
+    del info["name"]
     return {**about, **info, "targets": {target: _plain_seen(x) for target, x in seen.items()}}
 
 
 def _plain_seen(seen: Seen) -> dict[str, Any]:
-    declared = seen.declared.model_dump() if seen.declared else None
+    declared = as_plain(seen.declared)
     return {"observed": seen.outcomes, "declared": declared, "broken": seen.broken, "composed": seen.composed}

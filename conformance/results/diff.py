@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
-
-from pydantic import Field
 
 from conformance.judge.verdict import FAILING
 from conformance.results.circumstances import environment_notes, incomplete, other_cases, other_machine
 from conformance.results.file import Results
-from conformance.results.records import Record, Trial
+from conformance.results.records import Trial
 
 Kind = Literal[
     "new failure",
@@ -34,7 +32,8 @@ _NEAR = 10.0
 and the exponential in use. The shipped deviations that pass on some processors reach 6."""
 
 
-class Change(Record):
+@dataclass(kw_only=True)
+class Change:
     """One trial that is not what it was. `old` and `new` are its records; None where a file lacks it."""
 
     kind: Kind
@@ -52,7 +51,8 @@ class Change(Record):
         return found
 
 
-class Diff(Record):
+@dataclass(kw_only=True)
+class Diff:
     """Everything that changed. `notes` say what differs between the runs, and what that makes inconclusive.
 
     `compared` counts the trials that both files hold.
@@ -60,8 +60,8 @@ class Diff(Record):
 
     compared: int
     complete: bool
-    notes: list[str] = Field(default_factory=list)
-    changes: list[Change] = Field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     def of(self, *kinds: str) -> list[Change]:
         return [change for change in self.changes if change.kind in kinds]
@@ -106,9 +106,9 @@ def renamed(results: Results, names: Mapping[str, str]) -> Results:
 
     def moved(trial: Trial) -> Trial:
         identity = trial.id.replace(f"[{trial.target}-", f"[{other(trial.target)}-")
-        return trial.model_copy(update={"id": identity, "target": other(trial.target)})
+        return replace(trial, id=identity, target=other(trial.target))
 
-    header = results.header.model_copy(update={"targets": [other(target) for target in results.header.targets]})
+    header = replace(results.header, targets=[other(target) for target in results.header.targets])
     environments = {other(target): facts for target, facts in results.environments.items()}
     return Results(header, environments, [moved(trial) for trial in results.trials], results.footer, results.cut)
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Annotated
-
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from typing import IO, TYPE_CHECKING, Annotated
 
 from conformance.errors import ResultError
-from conformance.results.records import SCHEMA_VERSION, Environment, Footer, Header, Line, Trial
+from conformance.results.records import SCHEMA_VERSION, Environment, Footer, Header, Line, Trial, as_json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _NAMED = 10
 """Lines of a file that an error names."""
-_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
 class Writer:
@@ -45,7 +46,7 @@ class Writer:
             raise ResultError(f"cannot write results to {path}: {error.strerror or error}") from error
 
     def write(self, *lines: Line) -> None:
-        self._file.write("".join(line.model_dump_json(exclude_none=True) + "\n" for line in lines).encode())
+        self._file.write("".join(as_json(line) + "\n" for line in lines).encode())
         self._file.flush()
         if not self._placed:  # only now does a new run take the place of the old one
             self._new.replace(self._path)
@@ -76,7 +77,14 @@ def _seek_end_of_lines(file: IO[bytes]) -> None:
 
 def parse_line(text: str | bytes) -> Line:
     """One line of a result file. Raises pydantic's `ValidationError` when it is none."""
-    return _LINE.validate_json(text)
+    return _lines().validate_json(text)
+
+
+@cache
+def _lines() -> TypeAdapter[Line]:
+    from pydantic import Field, TypeAdapter  # slow to import, and a run only writes
+
+    return TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
 @dataclass
@@ -139,6 +147,8 @@ def _read(path: Path) -> Results:
 
 def _parse(path: Path, number: int, text: bytes) -> Line | str:
     """The line, or what is wrong with it."""
+    from pydantic import ValidationError  # as above
+
     try:
         return parse_line(text)
     except ValidationError as error:
@@ -150,8 +160,8 @@ def _parse(path: Path, number: int, text: bytes) -> Line | str:
 
 def _is_json(text: bytes) -> bool:
     try:
-        from_json(text)
-    except ValueError:
+        json.loads(text)
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -12,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from conformance.errors import Problem, ResultsError
 from conformance.globs import any_glob
 from conformance.results.file import Results
-from conformance.results.records import Environment, Footer, Header, Line, Trial
+from conformance.results.records import Environment, Footer, Header, Line, Trial, as_json
 from conformance.results.status import exit_status
 
 Named = Mapping[Path, Results]
@@ -88,7 +89,7 @@ def _left(files: Named) -> int:
     same: dict[str, list[Results]] = defaultdict(list)
     for path, results in files.items():
         options = results.header.options
-        said = options.model_dump_json() if options else str(path)
+        said = as_json(options) if options else str(path)
         same[", ".join([*results.header.targets, said])].append(results)
     return sum(
         max(runs[0].header.planned - len({trial.id for results in runs for trial in results.trials}), 0)
@@ -148,7 +149,7 @@ def _missing_shards(files: Named) -> list[Problem]:
         options = results.header.options
         if options and options.shard:
             index, _, count = options.shard.partition("/")
-            asked = options.model_copy(update={"shard": ""}).model_dump_json()
+            asked = as_json(replace(options, shard=""))
             found[", ".join(results.header.targets), asked, int(count)][int(index)] = path
     return [
         Problem(str(min(parts.values())), None, "", f"part {index}/{count} of the same run on {targets} is missing")

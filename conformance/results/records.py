@@ -5,21 +5,17 @@ Floats that JSON lacks are written as the texts "NaN", "Infinity" and "-Infinity
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 Verdict = Literal["pass", "mismatch", "known", "fixed", "unsupported", "error", "crash", "timeout", "not run"]
 
 
-class Record(BaseModel):
-    """One line; keys that a later version adds are left alone by an earlier reader."""
-
-    model_config = ConfigDict(ser_json_inf_nan="strings", extra="ignore")
-
-
-class ConventionInfo(Record):
+@dataclass(kw_only=True)
+class ConventionInfo:
     """What a convention asks, and the possible outcomes by name, as texts."""
 
     name: str
@@ -27,12 +23,13 @@ class ConventionInfo(Record):
     question: str = ""
     asked: str = ""
     output: Literal["value", "gradient"] = "value"
-    inputs: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(default_factory=dict)
-    outcomes: dict[str, str] = Field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)
 
 
-class Declared(Record):
+@dataclass(kw_only=True)
+class Declared:
     """What the documentation of a framework says of a convention, in our own words."""
 
     outcome: str
@@ -40,34 +37,37 @@ class Declared(Record):
     link: str = ""
 
 
-class CaseInfo(Record):
+@dataclass(kw_only=True)
+class CaseInfo:
     """What a report says of a case."""
 
     loss: str
     title: str = ""
     why: str = ""
     source: str = ""
-    tags: list[str] = Field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
     where: str = ""
     convention: ConventionInfo | None = None
     digest: str = ""
 
 
-class Options(Record):
+@dataclass(kw_only=True)
+class Options:
     """What the run was asked to try, as its command line said it; a run that was cut off is finished by it."""
 
-    targets: list[str] = Field(default_factory=list)
-    cases: list[str] = Field(default_factory=list)
-    adapter: list[str] = Field(default_factory=list)
-    select: list[str] = Field(default_factory=list)
-    dtype: list[str] = Field(default_factory=list)
-    deviations: list[str] = Field(default_factory=list)
-    python: list[str] = Field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    cases: list[str] = field(default_factory=list)
+    adapter: list[str] = field(default_factory=list)
+    select: list[str] = field(default_factory=list)
+    dtype: list[str] = field(default_factory=list)
+    deviations: list[str] = field(default_factory=list)
+    python: list[str] = field(default_factory=list)
     shard: str = ""
     slow: bool = False
 
 
-class Header(Record):
+@dataclass(kw_only=True)
+class Header:
     """The first line: what was planned, with what. `files` are the adapters and lists in use, by their digests.
 
     `options` is None where no command line can be given again: in a merged file, and in those of earlier versions.
@@ -83,13 +83,14 @@ class Header(Record):
     started: str
     host: dict[str, str]
     options: Options | None = None
-    files: dict[str, str] = Field(default_factory=dict)
-    unavailable: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
     slow_left_out: int = 0
-    cases: dict[str, CaseInfo] = Field(default_factory=dict)
+    cases: dict[str, CaseInfo] = field(default_factory=dict)
 
 
-class Environment(Record):
+@dataclass(kw_only=True)
+class Environment:
     """What a target said of itself once its framework was imported."""
 
     kind: Literal["environment"] = "environment"
@@ -97,7 +98,8 @@ class Environment(Record):
     facts: dict[str, str]
 
 
-class Trial(Record):
+@dataclass(kw_only=True)
+class Trial:
     """One judged trial. Errors are those of the worst element, the one with the largest error over bound.
 
     `inputs`, `options`, `got_all` and `expected_all` are there when the trial did not simply pass and the arrays are
@@ -123,7 +125,7 @@ class Trial(Record):
     elements: int = 0
     wrong: int = 0
     flushed: int = 0
-    index: list[int] = Field(default_factory=list)
+    index: list[int] = field(default_factory=list)
     got: float | None = None
     expected: float | None = None
     absolute: float | None = None
@@ -143,16 +145,44 @@ class Trial(Record):
     expected_all: Any = None
 
 
-class Footer(Record):
+@dataclass(kw_only=True)
+class Footer:
     """The last line. A file without it was cut off. `overdue` are deviations whose review date has passed."""
 
     kind: Literal["footer"] = "footer"
     judged: int
     counts: dict[str, int]
-    stale: list[str] = Field(default_factory=list)
-    overdue: list[str] = Field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
     seconds: float
     exit_status: int
 
 
 Line = Header | Environment | Trial | Footer
+
+
+def as_json(record: object, indent: int | None = None) -> str:
+    """A record as JSON, without what is None."""
+    separators = (",", ":") if indent is None else None
+    encode = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, indent=indent, separators=separators, default=_fields
+    ).encode
+    try:
+        return encode(record)
+    except ValueError:  # a number that JSON lacks, which is seldom
+        return encode(as_plain(record))
+
+
+def as_plain(x: Any) -> Any:
+    """Records, and what they hold, as JSON has it."""
+    if isinstance(x, float) and not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    if isinstance(x, dict):
+        return {key: as_plain(value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [as_plain(value) for value in x]
+    return as_plain(_fields(x)) if is_dataclass(x) else x
+
+
+def _fields(record: object) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if value is not None}
