@@ -16,14 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from conformance import __version__
 from conformance.cli import main
 from conformance.errors import ResultError
 from conformance.losses import LOSSES
+from conformance.report.progress import Progress, waiting
 from conformance.report.summary import in_short
-from conformance.report.terminal import Progress, waiting
 from conformance.results.file import Writer, read_all, read_results
 from conformance.results.records import Environment, Footer, Header, Trial
 from conformance.targets.names import find_adapters
@@ -706,12 +705,14 @@ def test_a_reader_that_has_seen_enough_ends_a_listing_quietly():
 @pytest.mark.parametrize(("terminal", "ci", "shown"), [(True, "", True), (True, "true", False), (False, "", False)])
 def test_a_terminal_sees_that_something_goes_on_and_ci_does_not(monkeypatch, terminal, ci, shown):
     monkeypatch.setenv("CI", ci)
-    where = Console(file=io.StringIO(), force_terminal=terminal)
-    with waiting(where, "reading the cases"):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with waiting("reading the cases"):
         pass
-    with Progress(where, planned=5, done=2):
+    with Progress(planned=5, done=2):
         pass
-    said = where.file.getvalue()
+    said = sys.stderr.getvalue()
     assert ("reading the cases" in said, "2/5" in said) == (shown, shown)
 
 

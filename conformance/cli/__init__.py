@@ -1,6 +1,6 @@
 """The command line. Commands gather their arguments and hand over; nothing is computed or drawn here.
 
-Each module registers its commands on the application when it is imported.
+Each module registers its commands on the application when it is imported; only that of the given command is.
 """
 
 from __future__ import annotations
@@ -8,16 +8,26 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from importlib import import_module
 
 from cyclopts import CycloptsError
 
-from conformance.cli import comparing, conventions, freezing, listing, running, searching
 from conformance.cli.app import app
 from conformance.errors import ConformanceError
 from conformance.results.status import UNUSABLE
 
-__all__ = ["app", "comparing", "conventions", "freezing", "listing", "main", "running", "searching"]
+__all__ = ["app", "main"]
 
+MODULES = {
+    "running": ("run",),
+    "showing": ("report", "explain"),
+    "comparing": ("diff", "merge"),
+    "listing": ("list",),
+    "searching": ("search", "repro"),
+    "conventions": ("conventions",),
+    "freezing": ("freeze",),
+}
+"""The commands of each module."""
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """Exit statuses as a shell gives them for SIGINT and SIGPIPE."""
 
@@ -25,6 +35,7 @@ INTERRUPTED, PIPE_CLOSED = 130, 141
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its status; what is the user's to fix is said without a traceback."""
     try:
+        _load((sys.argv[1:] if arguments is None else arguments)[:1])
         status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, ConformanceError) as error:
         print(f"conformance: {error}", file=sys.stderr)
@@ -38,3 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         gc.freeze()  # the process ends here: what is left need not be looked through for garbage
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _load(first: list[str]) -> None:
+    """Import the module of the command that is the first word; all of them where that is none, as for --help."""
+    for module in [name for name, commands in MODULES.items() if {*first} & {*commands}] or MODULES:
+        import_module(f"conformance.cli.{module}")

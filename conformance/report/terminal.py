@@ -1,22 +1,16 @@
-"""What a run says in a terminal: progress while it works, then a summary with every failure."""
+"""What a run says in a terminal at its end: a summary with every failure."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
 from conformance.report.summary import EXIT_MEANING, by_target, in_short, rest, unsteady, worst_first
 from conformance.results.file import Results
-from conformance.results.records import Line, Trial
+from conformance.results.records import Trial
 
 _FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
 _SHOWN = 30
@@ -26,38 +20,6 @@ def console(*, stderr: bool = False) -> Console:
     """A console for the output; where that is no terminal it is wide enough for the table."""
     found = Console(stderr=stderr)
     return found if found.is_terminal else Console(stderr=stderr, width=160)
-
-
-def waiting(console: Console, what: str) -> AbstractContextManager[object]:
-    """A sign that something goes on of which nobody knows how long it takes; none where a bar would be silent."""
-    return nullcontext() if _quiet(console) else console.status(what)
-
-
-def _quiet(console: Console) -> bool:
-    return not console.is_terminal or bool(os.environ.get("CI"))
-
-
-class Progress:
-    """A bar while a run works; silent in CI and wherever the output is no terminal."""
-
-    def __init__(self, console: Console, planned: int, done: int = 0) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = RichProgress(*columns, console=console, disable=_quiet(console), transient=True)
-        self._task = self._bar.add_task("starting", total=planned, completed=done)
-
-    def saw(self, lines: Sequence[Line]) -> None:
-        if self._bar.disable:
-            return
-        for line in lines:
-            if isinstance(line, Trial):
-                self._bar.update(self._task, advance=1, description=f"{line.loss} on {line.target}")
-
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._bar.stop()
 
 
 def print_results(console: Console, results: Results) -> None:

@@ -1,0 +1,61 @@
+"""What `conformance run` does once its plan stands: try it, write the result file, and say what came of it.
+
+A module of its own, as it is imported while the frameworks are.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance.plan import Plan
+from conformance.report.progress import Progress
+from conformance.report.terminal import console, print_results
+from conformance.results.file import Results, Writer, collect, read_results
+from conformance.results.records import Line
+from conformance.run import run
+
+
+def try_plan(plan: Plan, file: Path, before: Results | None, **options: Any) -> Results:
+    """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal. `options` are those
+    of `run`."""
+    if before and before.footer is not None and len(before.judged) == plan.planned:
+        return before
+    lines: list[Line] = []
+    bar = Progress(plan.planned, len(before.judged) if before else 0)
+    with Writer(file, resume=before is not None) as writer, bar as progress:
+
+        def write(new: Sequence[Line]) -> None:
+            writer.write(*new)
+            lines.extend(new)
+            progress.saw(new)
+
+        gc.freeze()  # the plan stays to the end: no need to look for garbage in it again and again
+        try:
+            run(plan, write, command=["conformance", *sys.argv[1:]], before=before, **options)
+        except KeyboardInterrupt:
+            said = f"what was judged is in {file}; finish it with `conformance run --resume {file}`"
+            print(f"conformance: {said}", file=sys.stderr)
+            raise
+        finally:
+            gc.unfreeze()
+    return read_results(file) if before else collect(file, lines)
+
+
+def show(plan: Plan, results: Results, file: Path, *, update_deviations: bool) -> int:
+    """Say what came of a run and bring its lists up to date if asked to; the exit status is returned."""
+    print_results(console(), results)
+    if update_deviations:
+        from conformance.relist import update_deviations as updated
+
+        for line in updated(plan, results):
+            print(line)
+    if plan.planned == 0 and plan.options.select:
+        example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
+        print(f"nothing matches {', '.join(plan.options.select)}; trial ids look like {example}")
+    print(f"Results: {file}")
+    assert results.footer is not None
+    return results.footer.exit_status
