@@ -21,6 +21,7 @@ from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.references import Key
 from conformance.results.records import Options
+from conformance.settings import interpreters
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
 
 SLOW = "slow"
@@ -203,14 +204,6 @@ def _choose_targets(
         else:
             targets.append(parse_target(adapter.name, adapters, pythons.get(adapter.name, "")))
     return targets, unavailable
-
-
-def interpreters(options: Sequence[str]) -> dict[str, str]:
-    """`ADAPTER=PATH` options as a mapping from adapter to interpreter."""
-    for text in options:
-        if "=" not in text:
-            raise UsageError(f"--python {text}: write ADAPTER=PATH")
-    return dict(text.split("=", 1) for text in options)
 
 
 def _checked(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:

@@ -214,8 +214,7 @@ def _plan(config: pytest.Config) -> Plan:
 
 def _settings(config: pytest.Config) -> Settings:
     """What [tool.conformance] says, and in its place what the options say."""
-    from conformance.plan import interpreters
-    from conformance.settings import find_settings
+    from conformance.settings import find_settings, interpreters
 
     names = (*_LIST_OPTIONS, "slow", "timeout", "memory", "restarts", "twice", "cache")
     given = {name: config.getoption(f"conformance_{name}") for name in names}

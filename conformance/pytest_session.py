@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from conformance.casefiles.case import Question
-from conformance.judge.verdict import FAILING
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
-from conformance.results.records import Environment, Trial, as_json
+from conformance.results.records import FAILING, Environment, Trial, as_json
 from conformance.run import closing, header, judge_trial
 from conformance.targets.conversation import Conversation
 from conformance.targets.names import Target

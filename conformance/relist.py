@@ -14,11 +14,10 @@ from typing import Any
 from conformance.errors import DeviationError, Problem
 from conformance.globs import any_glob
 from conformance.judge.deviations import Entry
-from conformance.judge.verdict import FAILING
 from conformance.listfile import rewritten
 from conformance.plan import Plan
 from conformance.results.file import Results
-from conformance.results.records import Trial
+from conformance.results.records import FAILING, Trial
 
 _NEW_LIST = "# Known deviations; conformance/judge/deviations.py describes the format.\ndeviations: []\n"
 

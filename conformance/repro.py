@@ -17,8 +17,8 @@ from conformance.errors import UsageError
 from conformance.judge.reference import Reference, reference
 from conformance.losses import DTYPES, Array
 from conformance.targets.answer import request
+from conformance.targets.interpreter import Interpreter
 from conformance.targets.names import Target, find_adapters, parse_target
-from conformance.targets.process import START_SECONDS, end, launch
 
 LARGEST = 4096
 """The most numbers that a script states; a generated input that is all the same number is not counted."""
@@ -30,8 +30,8 @@ class Recorder:
     """A process of a target's adapter that writes scripts. Use as a context manager."""
 
     def __init__(self, target: Target) -> None:
-        self._group = execnet.Group()
-        _, self._channel = launch(self._group, target, "conformance.targets.record")
+        self._interpreter = Interpreter(target.python, "conformance.targets.record")
+        self._channel = self._interpreter.channel
         setup = {"adapter": target.adapter.location, "device": target.device, "mode": target.mode}
         self._channel.send({**setup, "stderr": os.devnull})
 
@@ -39,7 +39,7 @@ class Recorder:
         """The calls of a question. Raises `UsageError` for what cannot be written down."""
         self._channel.send(request(question))
         try:
-            reply = self._channel.receive(START_SECONDS)
+            reply = self._interpreter.receive()
         except (EOFError, execnet.RemoteError, self._channel.TimeoutError) as error:
             last = str(error).strip().splitlines()
             raise UsageError(f"no script: the framework did not answer: {last[-1] if last else error!r}") from None
@@ -54,7 +54,7 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        end(self._group)
+        self._interpreter.end()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import numpy as np
 from conformance import __version__
 from conformance.cache import processor
 from conformance.judge.reference import Reference
-from conformance.judge.verdict import FAILING, Judgement, judge, with_unmet
+from conformance.judge.verdict import Judgement, judge, with_unmet
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.describe import case_info, shown
 from conformance.results.file import Results
-from conformance.results.records import Declared, Environment, Footer, Header, Line, Trial
+from conformance.results.records import FAILING, Declared, Environment, Footer, Header, Line, Trial
 from conformance.results.status import exit_status
 from conformance.resume import check_environment
 from conformance.targets.conversation import NewWorker

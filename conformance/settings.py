@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from conformance.checked import checked
-from conformance.errors import Problem, SettingsError
+from conformance.errors import Problem, SettingsError, UsageError
 from conformance.results.records import Options
 
 TABLE = "tool.conformance"
@@ -57,6 +58,14 @@ class Settings:
 
 
 KEYS = tuple(one.name for one in fields(Settings))
+
+
+def interpreters(options: Sequence[str]) -> dict[str, str]:
+    """`ADAPTER=PATH` options as a mapping from adapter to interpreter."""
+    for text in options:
+        if "=" not in text:
+            raise UsageError(f"--python {text}: write ADAPTER=PATH")
+    return dict(text.split("=", 1) for text in options)
 
 
 def find_settings(folder: Path) -> Settings:

@@ -12,7 +12,7 @@ import pytest
 
 from conformance.cli import main
 from conformance.results.file import Results, read_results
-from conformance.targets import process
+from conformance.targets import interpreter
 
 ADAPTER = '''
 import sys
@@ -94,6 +94,7 @@ def test_a_worker_imports_the_standard_library_and_numpy_only(bare_python, tmp_p
         "conformance",
         "conformance.targets",
         "conformance.targets.contract",
+        "conformance.targets.journal",
         "conformance.targets.wire",
         "conformance.targets.worker",
     }
@@ -108,7 +109,7 @@ def test_an_interpreter_without_numpy_is_said_in_a_line(empty_python, run):
 
 
 def test_an_interpreter_that_is_too_old_is_said_in_a_line(bare_python, run, monkeypatch):
-    monkeypatch.setattr(process, "_BOOTSTRAP", process._BOOTSTRAP.replace("(3, 9)", "(9, 0)"))
+    monkeypatch.setattr(interpreter, "_BOOTSTRAP", interpreter._BOOTSTRAP.replace("(3, 9)", "(9, 0)"))
     status, results = run(bare_python)
     assert status == 3
     version = sys.version.split()[0]

@@ -11,7 +11,7 @@ import pytest
 from conformance import plan
 from conformance.cli import main
 from conformance.targets.early import Early
-from conformance.targets.process import _check
+from conformance.targets.interpreter import _check
 
 ADAPTER = """
 import os, time

@@ -116,7 +116,7 @@ def test_the_last_lines_are_those_before_the_end(run):
     }.items(),
 )
 def test_a_framework_that_never_starts_is_not_run(run, monkeypatch, name, message):
-    monkeypatch.setattr("conformance.targets.process.START_SECONDS", 2.0)
+    monkeypatch.setattr("conformance.targets.interpreter.START_SECONDS", 2.0)
     results = run(name)
     assert results.footer.exit_status == 3
     assert {(trial.verdict, trial.message) for trial in results.trials} == {("not run", message)}

@@ -9,10 +9,10 @@ from cyclopts import Parameter
 
 from conformance.catalogue import observed, recorded
 from conformance.cli.app import AdapterFiles, CasePaths, app
-from conformance.judge.verdict import FAILING
 from conformance.report.conventions import catalogue, columns
 from conformance.report.conventions_text import as_json, markdown, print_pages, print_table
 from conformance.report.terminal import console
+from conformance.results.records import FAILING
 from conformance.results.status import MISMATCH
 
 

@@ -10,11 +10,8 @@ from cyclopts import Parameter, validators
 
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
-from conformance.plan import interpreters, plan_of
 from conformance.report.progress import waiting
-from conformance.results.file import read_results
-from conformance.resume import resumed_plan
-from conformance.settings import Settings, find_settings
+from conformance.settings import Settings, find_settings, interpreters
 from conformance.targets.early import Early
 from conformance.targets.process import Limits
 
@@ -104,10 +101,14 @@ def run_command(
         "cache": cache,
     }
     chosen = find_settings(Path.cwd()).replaced(**given)
-    planned = partial(plan_of, cached=chosen.cache)
-    before = read_results(resume) if resume else None
     limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
-    with Early(chosen.jobs, limits) as early:
+    with Early(chosen.jobs, limits, spare=not in_process) as early:
+        from conformance.plan import plan_of  # all this while a first worker starts
+        from conformance.results.file import read_results
+        from conformance.resume import resumed_plan
+
+        planned = partial(plan_of, cached=chosen.cache)
+        before = read_results(resume) if resume else None
         with waiting("reading the cases"):
             if resume and before:  # what was tried is in the file, whatever the project's table says by now
                 plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
@@ -117,7 +118,7 @@ def run_command(
             raise UsageError(
                 "--update-deviations: with cases of your own, name a list of your own with --deviations FILE"
             )
-        from conformance.cli.trying import show, try_plan  # while the frameworks are imported
+        from conformance.cli.trying import show, try_plan  # and this while the frameworks are imported
 
         file = resume or Path(chosen.results)
         trying = {"jobs": chosen.jobs, "limits": limits, "in_process": in_process, "new_worker": early.take}

@@ -17,10 +17,6 @@ from conformance.judge.reference import Reference
 from conformance.losses import FORMATS, Array
 from conformance.targets.answer import Answer
 
-VERDICTS = ("pass", "mismatch", "known", "fixed", "unsupported", "error", "crash", "timeout", "not run")
-FAILING = ("mismatch", "error", "crash", "timeout")
-"""Verdicts that a known deviation may excuse."""
-
 
 @dataclass(frozen=True)
 class Judgement:

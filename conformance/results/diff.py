@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from conformance.judge.verdict import FAILING
 from conformance.results.circumstances import environment_notes, incomplete, other_cases, other_machine
 from conformance.results.file import Results
-from conformance.results.records import Trial
+from conformance.results.records import FAILING, Trial
 
 Kind = Literal[
     "new failure",

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 Verdict = Literal["pass", "mismatch", "known", "fixed", "unsupported", "error", "crash", "timeout", "not run"]
+FAILING: tuple[Verdict, ...] = ("mismatch", "error", "crash", "timeout")
+"""Verdicts that a known deviation may excuse."""
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.judge.verdict import FAILING
+from conformance.results.records import FAILING
 
 MISMATCH, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0."""

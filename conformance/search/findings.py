@@ -14,8 +14,9 @@ from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import load_cases
 from conformance.casefiles.schema import case_model
 from conformance.errors import CaseError
-from conformance.judge.verdict import FAILING, Judgement
+from conformance.judge.verdict import Judgement
 from conformance.losses import FORMATS, LOSSES
+from conformance.results.records import FAILING
 from conformance.search.failures import Failure, failure
 from conformance.search.session import Session
 

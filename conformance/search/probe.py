@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conformance.casefiles.case import Question
-from conformance.judge.verdict import FAILING, Judgement
+from conformance.judge.verdict import Judgement
+from conformance.results.records import FAILING
 from conformance.search.equation import DoesNotApply, Measured
 from conformance.search.laws import LAWS
 from conformance.search.session import Session, settled_reference

@@ -12,8 +12,9 @@ import execnet
 
 from conformance.casefiles.case import Question
 from conformance.targets.answer import Answer, from_reply, request
+from conformance.targets.interpreter import StartError
 from conformance.targets.names import Target
-from conformance.targets.process import Limits, StartError, Worker
+from conformance.targets.process import Limits, Worker
 from conformance.targets.worker import answer, describe, load_class
 
 Answered = list[tuple[Question, Answer]]
@@ -142,9 +143,9 @@ def _converse(
             came = worker.receive(seconds)
         except TimeoutError:
             last = Answer("timeout", message=f"no answer within {seconds:g} s", detail=worker.last_words())
-            worker.kill()
+            worker.interpreter.kill()
         except (EOFError, OSError, execnet.RemoteError):
-            last = Answer("crash", message=worker.cause_of_death(), detail=worker.last_words())
+            last = Answer("crash", message=worker.interpreter.cause_of_death(), detail=worker.last_words())
         else:
             yield [(sent.popleft(), answer) for answer in came]
             if worker.leaving:

@@ -1,4 +1,4 @@
-"""The host's side of a worker: start it in its interpreter, send questions, receive answers, say how it died."""
+"""The host's side of a worker: give it its adapter, send questions, receive answers, say what it said last."""
 
 from __future__ import annotations
 
@@ -7,43 +7,24 @@ import io
 import os
 import pickle
 import queue
-import shlex
-import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import execnet
+from conformance.targets.interpreter import Interpreter, StartError, why
+from conformance.targets.journal import left_in
 
-import conformance
-from conformance.casefiles.case import Question
-from conformance.targets.answer import Answer, from_reply, request
-from conformance.targets.names import Target
+if TYPE_CHECKING:
+    from conformance.casefiles.case import Question
+    from conformance.targets.answer import Answer
+    from conformance.targets.names import Target
 
-START_SECONDS = 120.0
-"""How long a framework may take to import."""
+WORKER = "conformance.targets.worker"
 _LAST_BYTES = 4096
 _LAST_LINES = 8
-
-_BOOTSTRAP = """
-import importlib, importlib.util, os, sys
-if sys.version_info < (3, 9):
-    raise RuntimeError("a worker needs Python 3.9 or later, and " + sys.executable + " is " + sys.version.split()[0])
-sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) != os.getcwd()]  # no file here may hide a framework
-folder = channel.receive()
-init = folder + "/__init__.py"
-spec = importlib.util.spec_from_file_location("conformance", init, submodule_search_locations=[folder])
-module = importlib.util.module_from_spec(spec)
-sys.modules["conformance"] = module
-spec.loader.exec_module(module)
-importlib.import_module(channel.receive()).serve(channel)
-"""
-"""Makes our package importable in a foreign interpreter without putting anything else of ours on its path."""
 
 
 @dataclass(frozen=True)
@@ -64,43 +45,6 @@ def _physical_gib() -> float:
     return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
 
 
-def launch(group: execnet.Group, target: Target, module: str) -> tuple[Any, Any]:
-    """A new process of the target's interpreter, and the channel over which `serve` of a module of ours answers."""
-    python = f"//python={shlex.quote(target.python)}" if target.python else ""
-    gateway = group.makegateway(f"popen{python}")
-    channel: Any = gateway.remote_exec(_BOOTSTRAP)
-    channel.send(str(Path(conformance.__file__).parent))
-    channel.send(module)
-    return gateway, channel
-
-
-def end(group: execnet.Group) -> None:
-    """End processes that have nothing left to say; by themselves some frameworks take a second to leave."""
-    for gateway in group:
-        gateway._io.kill()
-    group.terminate(timeout=2.0)
-
-
-class StartError(Exception):
-    """The worker could not be started, or the framework failed to import."""
-
-
-@cache
-def _check(python: str) -> None:
-    """Raises `StartError` for what is no Python; execnet would leave such a process behind, and not say why.
-
-    One that is right is not asked again: a worker may be started anew hundreds of times.
-    """
-    try:
-        command = [python, "-c", ""]
-        done = subprocess.run(command, capture_output=True, timeout=START_SECONDS, check=False)  # noqa: S603 - the user's
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StartError(f"{python} cannot be run: {error}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise StartError(" ".join([f"{python} is no Python: it ended with status {done.returncode}", *said[-1:]]))
-
-
 class Worker:
     """One adapter in one process. `environment` is what the adapter says of itself once it is `ready`; `leaving` says
     that the last answers were the last, as nothing can be computed there any more."""
@@ -108,17 +52,16 @@ class Worker:
     environment: dict[str, str]
     leaving = False
 
-    def __init__(self, target: Target, limits: Limits) -> None:
-        """Start the process, which then imports its framework. Raises `StartError` when there is no such process."""
-        if target.python:
-            _check(target.python)
+    def __init__(self, target: Target, limits: Limits, interpreter: Interpreter | None = None) -> None:
+        """Let a new process, or the `interpreter` that has been started for it, import the target's framework. Raises
+        `StartError` when there is no such process."""
+        self.interpreter = interpreter or Interpreter(target.python, WORKER)
         self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
         self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
-        self._group = execnet.Group()
         self._outbox: queue.SimpleQueue[list[Question] | None] = queue.SimpleQueue()
         self._answered = 0
+        self._channel = self.interpreter.channel
         try:
-            self._gateway, self._channel = launch(self._group, target, "conformance.targets.worker")
             self._channel.send(self._setup(target, limits))
         except Exception as error:
             raise self._failed(error) from error
@@ -126,7 +69,7 @@ class Worker:
     def ready(self) -> Worker:
         """Wait until the framework has been imported. Raises `StartError` when it was not."""
         try:
-            hello = self._channel.receive(START_SECONDS)
+            hello = self.interpreter.receive()
         except Exception as error:
             raise self._failed(error) from error
         if hello["status"] == "failed":
@@ -139,12 +82,7 @@ class Worker:
     def _failed(self, error: Exception) -> StartError:
         last = self.last_words()
         self.close()
-        text = f"{type(error).__name__}: {error}"
-        if isinstance(error, execnet.gateway_base.TimeoutError):
-            text = f"did not start within {START_SECONDS:g} s"
-        elif isinstance(error, execnet.RemoteError):  # our own side is at fault there, or the interpreter
-            text = error.formatted.strip().splitlines()[-1]
-        return StartError(f"{text} {last}".strip())
+        return StartError(f"{why(error)} {last}".strip())
 
     def _setup(self, target: Target, limits: Limits) -> dict[str, Any]:
         cpu = target.device == "cpu"
@@ -167,6 +105,8 @@ class Worker:
 
         That it has died shows on receiving, behind the answers that it gave before.
         """
+        from conformance.targets.answer import request  # it needs numpy, which a worker is not to wait for
+
         with contextlib.suppress(OSError):
             while (questions := self._outbox.get()) is not None:
                 self._channel.send(pickle.dumps([request(question) for question in questions], protocol=4))
@@ -180,12 +120,12 @@ class Worker:
 
     def left_behind(self) -> list[Answer]:
         """What a process that has died had answered and not sent yet."""
-        with contextlib.suppress(OSError):
-            return self._read(self._journal.read_bytes())
-        return []
+        return self._read(left_in(self._journal))
 
     def _read(self, data: bytes) -> list[Answer]:
         """The answers that are new in what a worker wrote; a last one that is cut off is none."""
+        from conformance.targets.answer import from_reply  # as above
+
         stream = io.BytesIO(data)
         answers = []
         with contextlib.suppress(EOFError, pickle.UnpicklingError):
@@ -197,19 +137,6 @@ class Worker:
                     answers.append(from_reply(reply))
         return answers
 
-    def cause_of_death(self) -> str:
-        """How a process that no longer answers has ended."""
-        try:
-            status = self._gateway._io.popen.wait(timeout=2.0)
-        except subprocess.TimeoutExpired:
-            return "the process closed its streams"
-        if status >= 0:
-            return f"the process ended with status {status}"
-        try:
-            return f"the process died of {signal.Signals(-status).name}"
-        except ValueError:
-            return f"the process died of signal {-status}"
-
     def last_words(self) -> str:
         """The last lines that the process wrote to its standard error."""
         with contextlib.suppress(OSError), self._log.open("rb") as file:
@@ -217,11 +144,7 @@ class Worker:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
         return ""
 
-    def kill(self) -> None:
-        """End a process that does not listen."""
-        self._gateway._io.kill()
-
     def close(self) -> None:
         self._outbox.put(None)
-        end(self._group)
+        self.interpreter.end()
         self._folder.cleanup()

@@ -1,11 +1,12 @@
 """The other side: one adapter in one process, answering questions.
 
 Runs in any interpreter that has numpy and the framework; nothing of the suite need be installed there, and it imports
-nothing else of ours than `contract` and `wire`. It never sees an expected value.
+nothing else of ours than `contract`, `journal` and `wire`. It never sees an expected value.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import os
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
+from conformance.targets.journal import Journal
 from conformance.targets.wire import Packed, pack, unpack
 
 _TOGETHER = 0.02
@@ -41,13 +43,13 @@ def serve(channel: Any) -> None:
     channel.send({"status": "ready", "environment": environment})
     healthy = _alive(adapter)
     process = os.getpid()
-    journal = os.open(setup["journal"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    unsent: list[bytes] = []
+    journal = Journal(setup["journal"])
+    gc.freeze()  # what has been imported stays: no need to look for garbage in it again and again
 
     def send() -> None:
-        channel.send(b"".join(unsent))
-        unsent.clear()
-        os.ftruncate(journal, 0)
+        if journal:
+            channel.send(journal.content())
+            journal.clear()
 
     number = 0
     for message in channel:
@@ -57,8 +59,13 @@ def serve(channel: Any) -> None:
             if os.getpid() != process:
                 os._exit(0)  # a framework has forked, and this is the copy
             reply["leaving"] = reply["status"] == "error" and healthy and not _alive(adapter)
-            unsent.append(pickle.dumps((number, reply), protocol=4))
-            os.write(journal, unsent[-1])  # should the process die, the host finds it there
+            data = pickle.dumps((number, reply), protocol=4)
+            if not journal.fits(data):
+                send()
+            if journal.fits(data):
+                journal.add(data)  # should the process die, the host finds it there
+            else:
+                channel.send(data)
             number += 1
             if reply["leaving"]:
                 send()
@@ -66,8 +73,7 @@ def serve(channel: Any) -> None:
             if time.perf_counter() - since > _TOGETHER:
                 send()
                 since = time.perf_counter()
-        if unsent:
-            send()
+        send()
 
 
 def _prepare(setup: dict[str, Any]) -> None:

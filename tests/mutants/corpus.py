@@ -11,8 +11,9 @@ import numpy as np
 from conformance.casefiles.case import Case, Question, questions
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.judge.reference import Reference, reference
-from conformance.judge.verdict import FAILING, judge
+from conformance.judge.verdict import judge
 from conformance.plan import SLOW
+from conformance.results.records import FAILING
 from conformance.targets import process, worker
 from conformance.targets.wire import unpack
 from mutants.base import Defect

@@ -1,0 +1,57 @@
+"""What a worker has answered and not sent yet, where it outlives the process: a file that both sides have in memory.
+
+Standard library only, as the worker imports it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import struct
+from pathlib import Path
+
+_CAPACITY = 2**20
+_LENGTH = struct.Struct("Q")
+"""The file begins with the length of what it holds."""
+
+
+class Journal:
+    """The worker's side. Bytes that do not fit in are to be sent without it."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        os.ftruncate(self._descriptor, _LENGTH.size + _CAPACITY)
+        self._file = mmap.mmap(self._descriptor, 0)
+        self._end = _LENGTH.size
+
+    def __bool__(self) -> bool:
+        return self._end > _LENGTH.size
+
+    def fits(self, data: bytes) -> bool:
+        return self._end + len(data) <= len(self._file)
+
+    def add(self, data: bytes) -> None:
+        """Raises OSError where somebody has closed the files of this process: then nobody will hear of anything."""
+        os.fstat(self._descriptor)
+        self._file[self._end : self._end + len(data)] = data
+        self._holds(self._end + len(data))
+
+    def content(self) -> bytes:
+        return self._file[_LENGTH.size : self._end]
+
+    def clear(self) -> None:
+        self._holds(_LENGTH.size)
+
+    def _holds(self, end: int) -> None:
+        """Said after it is true, as the process may end in between."""
+        self._end = end
+        _LENGTH.pack_into(self._file, 0, end - _LENGTH.size)
+
+
+def left_in(path: Path) -> bytes:
+    """What a process that has died left there."""
+    with contextlib.suppress(OSError, struct.error):
+        data = path.read_bytes()
+        return data[_LENGTH.size :][: _LENGTH.unpack_from(data)[0]]
+    return b""
