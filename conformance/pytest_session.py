@@ -15,7 +15,7 @@ from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import FAILING, Environment, Trial, as_json
-from conformance.run import closing, header, judge_trial
+from conformance.run import closing, header, judge_trials
 from conformance.targets.conversation import Conversation
 from conformance.targets.names import Target
 from conformance.targets.process import Limits
@@ -63,7 +63,8 @@ class Item:
         __tracebackhide__ = True
         conversation = self.session.conversation(self.target)
         event = Answered(self.target, self.question, conversation.ask(self.question))
-        trial = judge_trial(self.session.plan, event, self.session.references, conversation.facts)
+        facts = {self.target: conversation.facts}
+        (trial,) = judge_trials(self.session.plan, [event], self.session.references, facts)
         self.record = trial
         if trial.verdict == "unsupported":
             pytest.skip(f"unsupported: {trial.message}")

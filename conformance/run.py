@@ -15,8 +15,9 @@ import numpy as np
 
 from conformance import __version__
 from conformance.cache import processor
+from conformance.judge.compare import Comparison
 from conformance.judge.reference import Reference
-from conformance.judge.verdict import Judgement, judge, with_unmet
+from conformance.judge.verdict import Judgement, comparisons, judge, with_unmet
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.results.describe import case_info, shown
@@ -104,9 +105,8 @@ def _judged(
                 check_environment(str(event.target), event.facts, environments)
                 facts[event.target] = event.facts
                 lines.append(Environment(target=str(event.target), facts=event.facts))
-            else:
-                lines.append(judge_trial(plan, event, references, facts.get(event.target, {})))
-        yield lines
+        answered = [event for event in events if isinstance(event, Answered)]
+        yield [*lines, *judge_trials(plan, answered, references, facts)]
 
 
 def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> Footer:
@@ -123,15 +123,28 @@ def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> F
 
 
 @np.errstate(all="ignore")
-def judge_trial(plan: Plan, event: Answered, references: References, facts: dict[str, str]) -> Trial:
-    """The record of one answer."""
+def judge_trials(
+    plan: Plan, answered: Sequence[Answered], references: References, facts: Mapping[Target, Mapping[str, str]]
+) -> list[Trial]:
+    """The records of answers; `facts` are what the targets say of their environments."""
+    expected = [references.get(event.question, event.target.adapter.accuracy) for event in answered]
+    compared = comparisons([(e.question, e.answer, ref) for e, ref in zip(answered, expected, strict=True)])
+    return [
+        _judge_trial(plan, event, ref, comparison, facts.get(event.target, {}))
+        for event, ref, comparison in zip(answered, expected, compared, strict=True)
+    ]
+
+
+def _judge_trial(
+    plan: Plan, event: Answered, ref: Reference | None, comparison: Comparison | None, facts: Mapping[str, str]
+) -> Trial:
     question = event.question
     identity = question.trial_id(str(event.target))
     known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
-    ref = references.get(question, event.target.adapter.accuracy)
     entry = plan.deviations.find(identity, known_facts)
     declared = plan.declarations.find(event.target.adapter.name, question.case, known_facts)
-    judgement = judge(question, event.answer, ref, entry, declared, device=event.target.device)
+    device = event.target.device
+    judgement = judge(question, event.answer, ref, entry, declared, device=device, comparison=comparison)
     if judgement.verdict in FAILING and entry is None and (unmet := plan.deviations.speaking(identity)):
         judgement = with_unmet(judgement, unmet)
     return _record(identity, event, judgement, ref)

@@ -81,6 +81,8 @@ def _load_file(path: Path, cache: Cache, problems: list[Problem]) -> list[Case]:
     if len(problems) == earlier:
         for case in cases:
             _ = case.fingerprint  # it is kept in the case, and every run asks for it
+            if "gradient" in case.outputs:
+                _ = case.output_shape  # the same
         _keep(cache, key, cases)
     return cases
 

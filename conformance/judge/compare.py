@@ -8,15 +8,23 @@ broadcast.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from conformance.judge.reference import Reference
 from conformance.losses import FORMATS, Array, Format
 
+Pair = tuple[Array, Reference, str]
+"""A result in its own dtype, what it must be, and the dtype asked for."""
+_LARGE = 4096
+"""Elements from which a result is compared by itself. Smaller ones take longer to begin with than to compare."""
 
-@dataclass(frozen=True)
+
+@dataclass
 class Comparison:
     """The outcome of a comparison, at its worst element (the one whose error is the largest multiple of the bound).
 
@@ -39,59 +47,107 @@ class Comparison:
     ratio: float | None = None
 
 
-@np.errstate(all="ignore")
 def compare(got: Array, reference: Reference, dtype: str) -> Comparison:
     """`got` (in its own dtype) against the reference for `dtype`."""
+    return compare_all([(got, reference, dtype)])[0]
+
+
+@np.errstate(all="ignore")
+def compare_all(pairs: Sequence[Pair]) -> list[Comparison]:
+    """Each result against its reference; small ones of one dtype are worked through together."""
+    found = {i: unlike for i, pair in enumerate(pairs) if (unlike := _unlike(*pair))}
+    together: dict[Any, list[int]] = defaultdict(list)
+    for i, (got, _, dtype) in enumerate(pairs):
+        if i not in found:
+            together[dtype if got.size < _LARGE else i].append(i)
+    for places in together.values():
+        fmt = FORMATS[pairs[places[0]][2]]
+        found.update(zip(places, _compare_elements([pairs[i][:2] for i in places], fmt), strict=True))
+    return [found[i] for i in range(len(pairs))]
+
+
+def _unlike(got: Array, reference: Reference, dtype: str) -> Comparison | None:
+    """What can be said without looking at elements."""
     if got.dtype != FORMATS[dtype].dtype:
         return Comparison(False, False, f"returned dtype {got.dtype.name}, expected {dtype}")
     if got.shape != reference.value.shape:
         return Comparison(False, False, f"returned shape {got.shape}, expected {reference.value.shape}")
     if got.size == 0:
         return Comparison(True, True, "empty, as expected")
-    return _compare_elements(got.astype(np.float64), reference, FORMATS[dtype])
+    return None
 
 
-def _compare_elements(got: Array, reference: Reference, fmt: Format) -> Comparison:
-    error = np.abs((got - reference.value) - reference.remainder)
-    if not np.isfinite(error).all():
-        both = np.isfinite(got) & np.isfinite(reference.value)
-        error = np.where(_same_class(got, reference, fmt), np.where(both, error, 0.0), np.inf)
-    ratio = _ratio(error, reference.bound)
-    count = got.size - int(np.count_nonzero(ratio <= 1))
-    worst = np.unravel_index(ratio.argmax(), ratio.shape)
-    expected = float(reference.value[worst])
-    absolute = float(error[worst])
-    ulp = absolute / fmt.ulp_of(expected)
-    sharp = count == 0 and bool((error <= reference.sharp).all())
-    flushed = 0 if got.all() else _flushed(got, reference.value, fmt)
-    message = _describe(got, reference, ~(ratio <= 1), fmt) if count else ""
-    return Comparison(
-        ok=count == 0,
-        sharp=sharp,
-        message=message,
-        elements=got.size,
-        wrong=count,
-        flushed=flushed,
-        index=tuple(int(i) for i in worst),
-        got=float(got[worst]),
-        expected=expected,
-        absolute=absolute,
-        relative=absolute / abs(expected) if expected else (0.0 if absolute == 0 else float("inf")),
-        ulp=ulp,
-        bound=float(reference.bound[worst]),
-        ratio=float(ratio[worst]),
+def _compare_elements(pairs: Sequence[tuple[Array, Reference]], fmt: Format) -> Iterator[Comparison]:
+    """Comparisons of results that are not empty, end to end in one array."""
+    results, references = zip(*pairs, strict=True)
+    got = _joined(results).astype(np.float64)
+    value, remainder, bound, sharp = (
+        _joined([getattr(reference, name) for reference in references])
+        for name in ("value", "remainder", "bound", "sharp")
     )
+    sizes = np.array([result.size for result in results])
+    starts = np.concatenate([[0], sizes.cumsum()[:-1]])
+
+    error = np.abs((got - value) - remainder)
+    if not np.isfinite(error).all():
+        both = np.isfinite(got) & np.isfinite(value)
+        error = np.where(_same_class(got, value, bound, fmt), np.where(both, error, 0.0), np.inf)
+    ratio = _ratio(error, bound)
+    wrong = ~(ratio <= 1)
+    lost = (got == 0) & (value != 0) & (np.abs(value) < fmt.smallest_normal)
+    worst = _first_largest(ratio, sizes, starts)
+
+    columns = (got, value, error, bound, ratio)
+    counts = (np.add.reduceat(x, starts, dtype=np.intp).tolist() for x in (wrong, lost))
+    precise = np.logical_and.reduceat(error <= sharp, starts).tolist()
+    rows = zip(*counts, precise, (worst - starts).tolist(), *(x[worst].tolist() for x in columns), strict=True)
+    for i, (count, flushed, is_sharp, place, at, expected, absolute, limit, worst_ratio) in enumerate(rows):
+        part = slice(starts[i], starts[i] + sizes[i])
+        yield Comparison(
+            ok=count == 0,
+            sharp=count == 0 and is_sharp,
+            message=_describe(got[part], value[part], bound[part], wrong[part], fmt) if count else "",
+            elements=results[i].size,
+            wrong=count,
+            flushed=flushed,
+            index=_place(place, results[i].shape),
+            got=at,
+            expected=expected,
+            absolute=absolute,
+            relative=absolute / abs(expected) if expected else (0.0 if absolute == 0 else float("inf")),
+            ulp=absolute / fmt.ulp_of(expected),
+            bound=limit,
+            ratio=worst_ratio,
+        )
 
 
-def _same_class(got: Array, reference: Reference, fmt: Format) -> Array:
+def _joined(arrays: Sequence[Array]) -> Array:
+    return arrays[0].reshape(-1) if len(arrays) == 1 else np.concatenate([x.reshape(-1) for x in arrays])
+
+
+def _first_largest(ratio: Array, sizes: Array, starts: Array) -> Array:
+    """Where the largest ratio of each part stands, the first of equal ones."""
+    largest = np.flatnonzero(ratio == np.repeat(np.maximum.reduceat(ratio, starts), sizes))
+    return np.asarray(largest[np.searchsorted(largest, starts)])
+
+
+def _place(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The index of a position in memory order; `np.unravel_index` for one, a quarter of the time."""
+    index = []
+    for length in reversed(shape):
+        position, rest = divmod(position, length)
+        index.append(rest)
+    return tuple(reversed(index))
+
+
+def _same_class(got: Array, value: Array, bound: Array, fmt: Format) -> Array:
     """Whether NaN meets NaN, an infinity the same infinity, and a finite number a finite one.
 
     A reference that rounds to infinity in the dtype may come back as infinity; so may one that the bound carries
     over the threshold, and a reference beyond it may come back as the largest number when the bound reaches down.
     """
-    value = reference.value
     same = np.where(np.isnan(value), np.isnan(got), got == value)
-    reaches = np.isfinite(value) & (np.abs(value) + reference.bound >= fmt.overflow)
+    reaches = np.isfinite(value) & (np.abs(value) + bound >= fmt.overflow)
     overflowed = np.isinf(got) & reaches & (np.sign(got) == np.sign(value))
     return np.asarray(same | (np.isfinite(got) & np.isfinite(value)) | overflowed)
 
@@ -105,19 +161,13 @@ def _ratio(error: Array, bound: Array) -> Array:
     return np.where(np.isnan(ratio) | ((error > 0) & ~np.isfinite(bound)), np.inf, ratio)
 
 
-def _flushed(got: Array, value: Array, fmt: Format) -> int:
-    return int(np.count_nonzero((got == 0) & (value != 0) & (np.abs(value) < fmt.smallest_normal)))
-
-
-def _describe(got: Array, reference: Reference, wrong: Array, fmt: Format) -> str:
-    agrees = _same_class(got, reference, fmt)
+def _describe(got: Array, value: Array, bound: Array, wrong: Array, fmt: Format) -> str:
+    agrees = _same_class(got, value, bound, fmt)
     count, size = int(wrong.sum()), got.size
     message = f"{count} of {size} elements ({count / size:.1%}) outside the bound"
     classes = int((wrong & ~agrees).sum())
     if classes:
-        kinds = sorted(
-            {f"{_kind(g)} for {_kind(e)}" for g, e in zip(got[~agrees], reference.value[~agrees], strict=True)}
-        )
+        kinds = sorted({f"{_kind(g)} for {_kind(e)}" for g, e in zip(got[~agrees], value[~agrees], strict=True)})
         message += f", {classes} of another class ({', '.join(kinds)})"
     return message
 

@@ -14,7 +14,7 @@ _REFERENCE_SLACK = 1 + 2.0**-20
 unit roundoff: at most 2**-29 of the bound times the ratio of the published constants (3/2). Balls need none of it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reference:
     """The exact value as `value + remainder`, and per element the pass line and the sharp grade."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from conformance.casefiles.case import Question, half_last_digit
 from conformance.casefiles.convention import Convention
-from conformance.judge.compare import Comparison, compare
+from conformance.judge.compare import Comparison, compare, compare_all
 from conformance.judge.declared import Declaration
 from conformance.judge.deviations import Entry
 from conformance.judge.observe import NEW, observe, shown
@@ -18,7 +19,7 @@ from conformance.losses import FORMATS, Array
 from conformance.targets.answer import Answer
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judgement:
     """The verdict on a trial, why, and the comparison behind it where there was a result to compare.
 
@@ -44,31 +45,55 @@ def judge(
     declared: Declaration | None = None,
     *,
     device: str = "",
+    comparison: Comparison | None = None,
 ) -> Judgement:
     """The verdict on an answer. `reference` is None where no value is expected: an error case or a convention.
 
     `entry` is the known deviation that applies, `declared` what the framework's documentation says of a convention.
-    A result that was computed elsewhere than on `device` is an error, if both are known.
+    A result that was computed elsewhere than on `device` is an error, if both are known. `comparison` is that of the
+    answer with the reference, where it has been made already.
     """
     if device and answer.device and answer.device.partition(":")[0] != device:
         return _excuse(Judgement("error", f"asked for {device}, but computed on {answer.device}"), entry)
-    return _excuse(_judge_both(question, answer, reference, declared), entry)
+    judgement = _judge(question, answer, reference, declared, comparison)
+    if answer.array is not None and answer.again is not None:
+        judgement = _judge_both(judgement, question, answer, reference, declared)
+    return _excuse(judgement, entry)
+
+
+def comparisons(asked: Sequence[tuple[Question, Answer, Reference | None]]) -> list[Comparison | None]:
+    """The comparisons that the verdicts on these answers need, made together."""
+    needed = {
+        i: (answer.array, reference, question.dtype)
+        for i, (question, answer, reference) in enumerate(asked)
+        if reference is not None and answer.array is not None
+    }
+    found = dict(zip(needed, compare_all(list(needed.values())), strict=True))
+    return [found.get(i) for i in range(len(asked))]
 
 
 def _judge_both(
-    question: Question, answer: Answer, reference: Reference | None, declared: Declaration | None
+    judgement: Judgement,
+    question: Question,
+    answer: Answer,
+    reference: Reference | None,
+    declared: Declaration | None,
 ) -> Judgement:
     """The verdict on both results of a question that was put twice: each must be right, and they may differ."""
-    judgement = _judge(question, answer, reference, declared)
-    if answer.array is None or answer.again is None:
-        return judgement
+    assert answer.array is not None
     second = _judge(question, replace(answer, array=answer.again), reference, declared)
     worse = second if judgement.verdict == "pass" else judgement
     note = f"not the same twice: {answer.differing} of {answer.array.size} elements differ in their bits"
     return replace(worse, message=f"{worse.message}; {note}".removeprefix("; "))
 
 
-def _judge(question: Question, answer: Answer, reference: Reference | None, declared: Declaration | None) -> Judgement:
+def _judge(
+    question: Question,
+    answer: Answer,
+    reference: Reference | None,
+    declared: Declaration | None,
+    comparison: Comparison | None = None,
+) -> Judgement:
     case = question.case
     if answer.status in ("unsupported", "crash", "timeout", "not run"):
         return Judgement(answer.status, "\n".join(filter(None, [answer.message, answer.detail])))
@@ -80,7 +105,9 @@ def _judge(question: Question, answer: Answer, reference: Reference | None, decl
         return _refusal(answer)
     if answer.status == "error":
         return Judgement("error", answer.message)
-    return _measure(question, answer, reference)
+    assert answer.array is not None
+    assert reference is not None
+    return _measure(question, answer.array, comparison or compare(answer.array, reference, question.dtype))
 
 
 def _refusal(answer: Answer) -> Judgement:
@@ -89,14 +116,11 @@ def _refusal(answer: Answer) -> Judgement:
     return Judgement("mismatch", "an error was expected, and a result came back")
 
 
-def _measure(question: Question, answer: Answer, reference: Reference | None) -> Judgement:
-    case = question.case
-    assert answer.array is not None
-    assert reference is not None
-    comparison = compare(answer.array, reference, question.dtype)
-    printed = _prints(question, answer.array) if comparison.ok else None
+def _measure(question: Question, got: Array, comparison: Comparison) -> Judgement:
+    printed = _prints(question, got) if comparison.ok else None
     if printed is False:
-        return Judgement("mismatch", f"does not round to the published {case.printed}", comparison, printed=False)
+        message = f"does not round to the published {question.case.printed}"
+        return Judgement("mismatch", message, comparison, printed=False)
     return Judgement("pass" if comparison.ok else "mismatch", comparison.message, comparison, printed=printed)
 
 

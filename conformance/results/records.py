@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field, is_dataclass
+from functools import partial
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
@@ -165,10 +166,7 @@ Line = Header | Environment | Trial | Footer
 
 def as_json(record: object, indent: int | None = None) -> str:
     """A record as JSON, without what is None."""
-    separators = (",", ":") if indent is None else None
-    encode = json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, indent=indent, separators=separators, default=_fields
-    ).encode
+    encode = _LINE.encode if indent is None else _encoder(indent=indent).encode
     try:
         return encode(record)
     except ValueError:  # a number that JSON lacks, which is seldom
@@ -188,3 +186,7 @@ def as_plain(x: Any) -> Any:
 
 def _fields(record: object) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if value is not None}
+
+
+_encoder = partial(json.JSONEncoder, ensure_ascii=False, allow_nan=False, default=_fields)
+_LINE = _encoder(separators=(",", ":"))

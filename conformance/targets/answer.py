@@ -13,7 +13,7 @@ from conformance.losses import Array
 from conformance.targets.wire import pack, unpack
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
     """What came back for a question: `status` is ok, unsupported, error, crash, timeout or not run.
 
