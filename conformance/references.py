@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
@@ -36,8 +37,7 @@ class References:
             self._kept[key] = value, bound, *rest
         else:
             self._kept.pop(key, None)
-        wanted = f"sharp {accuracy}"
-        sharp = self._stored(question, wanted, lambda: (np.minimum(grade(question, accuracy), bound),))
+        sharp = self._stored(question, _sharp(accuracy), lambda: (np.minimum(grade(question, accuracy), bound),))
         return Reference(value, rest[0] if rest else np.zeros(value.shape), bound, *sharp)
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
@@ -50,6 +50,12 @@ class References:
         arrays = compute()
         self._cache.put(key, _pack(arrays))
         return arrays
+
+
+@cache
+def _sharp(accuracy: Accuracy) -> str:
+    """What the grade of a framework of this accuracy is kept under."""
+    return f"sharp {accuracy}"
 
 
 def _required(question: Question) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conformance.judge.compare import compare
+from conformance.judge.compare import compare, compare_all
 from conformance.judge.reference import Reference
 from conformance.losses import DTYPES, FORMATS
 
@@ -39,6 +39,35 @@ def test_ok_means_within_the_bound(expected, bound, factor):
     result = one(got, expected, bound)
     assert result.ok == (abs(got - expected) <= bound)
     assert result.absolute == pytest.approx(abs(got - expected))
+
+
+anything = st.floats(allow_nan=True, allow_infinity=True, width=16)
+pairs = st.tuples(hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4), st.sampled_from(DTYPES), st.data())
+
+
+def drawn(shape, dtype, data):
+    got, value = (data.draw(hnp.arrays(np.float64, shape, elements=anything)) for _ in range(2))
+    bound = data.draw(hnp.arrays(np.float64, shape, elements=st.floats(0, 1e6) | st.just(np.inf)))
+    value = np.where(data.draw(hnp.arrays(np.bool_, shape)), got, value)
+    return got.astype(FORMATS[dtype].dtype), Reference(value, np.zeros(shape), bound, bound / 2), dtype
+
+
+@given(st.lists(pairs, max_size=6))
+def test_results_compared_together_are_compared_alone(drawings):
+    together = [drawn(*drawing) for drawing in drawings]
+    assert repr(compare_all(together)) == repr([compare(*pair) for pair in together])
+
+
+def test_a_large_result_is_compared_like_a_small_one():
+    value = np.linspace(-1, 1, 10_000).reshape(100, 100)
+    got = value.copy()
+    got[41, 7] += 0.5
+    half = (np.array([1.5]), reference([1.0], 1.0), "float64")
+    lost = (np.array([np.nan]), reference([1.0], 1.0), "float64")
+    small, large, other = compare_all([half, (got, reference(value, 1e-3), "float64"), lost])
+    assert (small.ok, small.index, small.ratio) == (True, (0,), 0.5)
+    assert (large.ok, large.wrong, large.index) == (False, 1, (41, 7))
+    assert other.message == "1 of 1 elements (100.0%) outside the bound, 1 of another class (NaN for a finite number)"
 
 
 CLASSES = {

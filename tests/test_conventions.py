@@ -298,7 +298,8 @@ def test_the_catalogue_comes_from_a_result_file_too(command):
     declare("nan")
     command("run", "--cases", "cases.yaml", "--adapter", "mine.py:Mine", "--results", "r.jsonl")
     _, out, _ = command("conventions", "--results", "r.jsonl", "--format", "json")
-    (found,) = [point for point in json.loads(out) if point["convention"] == "mean_of_nothing"]
+    points = json.loads(out, parse_constant=pytest.fail)
+    (found,) = [point for point in points if point["convention"] == "mean_of_nothing"]
     assert found["outcomes"] == {"nan": "nan", "zero": "0.0"}
     assert found["targets"]["mine:cpu:eager"] == {
         "observed": {"nan": ["float32"]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from conformance import plan
 from conformance.cli import main
 from conformance.targets.early import Early
-from conformance.targets.interpreter import _check
+from conformance.targets.interpreter import Interpreter, StartError, _check
 
 ADAPTER = """
 import os, time
@@ -104,6 +105,54 @@ def test_where_it_may_not_be_asked_nothing_is_begun(monkeypatch, options):
 
     monkeypatch.setattr(Early, "begin", refuse)
     assert status(*options) == 0
+
+
+def started(monkeypatch) -> list[str]:
+    """The interpreters that a run starts, in order; the empty one is this."""
+    begun: list[str] = []
+    start = Interpreter.__init__
+
+    def note(self, python, module):
+        begun.append(python)
+        start(self, python, module)
+
+    monkeypatch.setattr(Interpreter, "__init__", note)
+    return begun
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("options", [[], ["--select", "softmax/*"]])
+def test_the_first_process_is_that_of_the_first_target(monkeypatch, options):
+    begun = started(monkeypatch)
+    assert status(*options) == 0
+    assert begun == [""]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_target_of_another_interpreter_leaves_the_first_process_which_is_ended(monkeypatch):
+    begun = started(monkeypatch)
+    ended = []
+    end = Interpreter.end
+    monkeypatch.setattr(Interpreter, "end", lambda self: (ended.append(self), end(self)))
+    assert status("--python", f"marks={sys.executable}") == 0
+    assert sorted(begun) == ["", sys.executable]
+    assert len(ended) == 2
+    assert all(one._process.popen.poll() is not None for one in ended)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_first_process_that_does_not_start_is_tried_again(monkeypatch):
+    started_before = []
+    start = Interpreter.__init__
+
+    def fail_once(self, python, module):
+        if not started_before:
+            started_before.append(python)
+            raise StartError("no process to be had")
+        start(self, python, module)
+
+    monkeypatch.setattr(Interpreter, "__init__", fail_once)
+    assert status() == 0
 
 
 @pytest.mark.usefixtures("folder")

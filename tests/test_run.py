@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from conformance import __version__
-from conformance.cli import main
+from conformance.cli import MODULES, main
 from conformance.errors import ResultError
 from conformance.losses import LOSSES
 from conformance.report.progress import Progress, waiting
@@ -480,7 +480,12 @@ def test_list_schema(conformance):
 
 def test_version_and_help(conformance):
     assert conformance("--version").out == f"{__version__}\n"
-    assert "Usage: conformance COMMAND" in conformance("--help").out
+    out = conformance("--help").out
+    assert "Usage: conformance COMMAND" in out
+    for commands in MODULES.values():
+        for command in commands:
+            assert f" {command} " in out
+            assert f"Usage: conformance {command} " in conformance(command, "--help").out
 
 
 def test_explain(conformance):
@@ -697,6 +702,33 @@ def test_a_reader_that_has_seen_enough_ends_a_listing_quietly():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize(("module", "commands"), MODULES.items(), ids=MODULES)
+def test_a_command_is_found_without_the_other_modules(module, commands):
+    script = "import sys; from conformance.cli import _load, app; _load([sys.argv[1]]); print(*app, *sys.modules)"
+    for command in commands:
+        done = subprocess.run([sys.executable, "-c", script, command], check=True, capture_output=True, text=True)
+        found = set(done.stdout.split())
+        assert {command, f"conformance.cli.{module}"} <= found
+        assert not {f"conformance.cli.{other}" for other in MODULES if other != module} & found
+
+
+@pytest.mark.parametrize(
+    ("script", "heavy"),
+    [
+        ("from conformance.cli import _load; _load(['run'])", {"numpy", "rich", "pydantic", "lmdb"}),
+        ("from conformance.plan import make_plan; make_plan(['numpy']).cache.save()", {"rich", "pydantic", "ruamel"}),
+    ],
+)
+def test_a_run_starts_without_what_only_some_need(tmp_path, script, heavy):
+    """Imports are most of a short run: its first process begins before numpy, and pydantic comes when there is
+    something to check."""
+    environment = {**os.environ, "CONFORMANCE_CACHE": str(tmp_path)}
+    command = [sys.executable, "-c", f"{script}; import sys; print(*sys.modules)"]
+    for _ in range(2):  # the second time cases are found
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert not heavy & set(done.stdout.split())
 
 
 # Signs of life

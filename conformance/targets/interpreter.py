@@ -5,6 +5,8 @@ Nothing here needs numpy, so that such a process can be started before anything 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shlex
 import signal
 import subprocess
@@ -16,6 +18,8 @@ import execnet
 
 import conformance
 
+_PIPE = 2**20
+"""Bytes that a pipe may hold, sixteen times what it would."""
 START_SECONDS = 120.0
 """How long a framework may take to import."""
 
@@ -49,8 +53,10 @@ class Interpreter:
             _check(python)
         self._group = execnet.Group()
         try:
-            self._gateway: Any = self._group.makegateway(f"popen//python={shlex.quote(python)}" if python else "popen")
-            self.channel: Any = self._gateway.remote_exec(_BOOTSTRAP)
+            gateway: Any = self._group.makegateway(f"popen//python={shlex.quote(python)}" if python else "popen")
+            self._process = gateway._io
+            _widen(self._process.popen)
+            self.channel: Any = gateway.remote_exec(_BOOTSTRAP)
             self.channel.send(str(Path(conformance.__file__).parent))
             self.channel.send(module)
         except Exception as error:
@@ -63,7 +69,7 @@ class Interpreter:
 
     def kill(self) -> None:
         """End a process that does not listen."""
-        self._gateway._io.kill()
+        self._process.kill()
 
     def end(self) -> None:
         """End a process that has nothing left to say; by themselves some frameworks take a second to leave."""
@@ -74,7 +80,7 @@ class Interpreter:
     def cause_of_death(self) -> str:
         """How a process that no longer answers has ended."""
         try:
-            status = self._gateway._io.popen.wait(timeout=2.0)
+            status = self._process.popen.wait(timeout=2.0)
         except subprocess.TimeoutExpired:
             return "the process closed its streams"
         if status >= 0:
@@ -83,6 +89,14 @@ class Interpreter:
             return f"the process died of {signal.Signals(-status).name}"
         except ValueError:
             return f"the process died of signal {-status}"
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let more go through the pipes of a process at a time, where the system can: it then changes sides less often."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def why(error: Exception) -> str:
