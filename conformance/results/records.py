@@ -168,7 +168,7 @@ def as_json(record: object, indent: int | None = None) -> str:
     """A record as JSON, without what is None."""
     encode = _LINE.encode if indent is None else _encoder(indent=indent).encode
     try:
-        return encode(record)
+        return encode(_fields(record))
     except ValueError:  # a number that JSON lacks, which is seldom
         return encode(as_plain(record))
 
@@ -188,5 +188,5 @@ def _fields(record: object) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if value is not None}
 
 
-_encoder = partial(json.JSONEncoder, ensure_ascii=False, allow_nan=False, default=_fields)
+_encoder = partial(json.JSONEncoder, ensure_ascii=False, allow_nan=False, check_circular=False, default=_fields)
 _LINE = _encoder(separators=(",", ":"))

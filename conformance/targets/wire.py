@@ -20,7 +20,7 @@ def pack(array: NDArray[Any]) -> Packed:
     """`array` as plain values; its memory layout is not kept."""
     if not array.dtype.isnative:  # names say nothing of byte order
         array = array.astype(array.dtype.newbyteorder("="))
-    return _name(array.dtype), array.shape, np.ascontiguousarray(array).tobytes()
+    return _name(array.dtype), array.shape, array.tobytes()
 
 
 def unpack(packed: Packed, layout: str | None = None) -> NDArray[Any]:

@@ -210,4 +210,4 @@ def _has_changed(adapter: Any, native: Any, sent: Packed, layout: str | None) ->
 
 
 def _bytes(adapter: Any, native: Any) -> bytes:
-    return np.ascontiguousarray(adapter.to_numpy(native)).tobytes()
+    return np.asarray(adapter.to_numpy(native)).tobytes()
