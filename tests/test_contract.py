@@ -397,6 +397,7 @@ def test_the_worker_needs_the_standard_library_and_numpy_only():
         "conformance",
         "conformance.targets",
         "conformance.targets.contract",
+        "conformance.targets.journal",
         "conformance.targets.wire",
         "conformance.targets.worker",
     ]

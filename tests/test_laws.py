@@ -14,7 +14,8 @@ from conformance.judge.reference import reference
 from conformance.losses import LOSSES
 from conformance.search.equation import DoesNotApply, Measured
 from conformance.search.laws import LAWS
-from conformance.targets import process, worker
+from conformance.targets import worker
+from conformance.targets.answer import request
 from conformance.targets.wire import unpack
 
 LOGITS = [[0.5, -1.0, 2.0], [0.25, 0.0, 1.0]]
@@ -43,7 +44,7 @@ def breaks(adapter: NumPy, name: str) -> bool:
 
     def measured(question: Question) -> Measured:
         with np.errstate(all="ignore"):
-            reply = worker.answer(adapter, process.request(question))
+            reply = worker.answer(adapter, request(question))
         bound = reference(question).bound
         if "array" not in reply or unpack(reply["array"]).shape != bound.shape:
             raise DoesNotApply

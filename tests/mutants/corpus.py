@@ -14,7 +14,8 @@ from conformance.judge.reference import Reference, reference
 from conformance.judge.verdict import judge
 from conformance.plan import SLOW
 from conformance.results.records import FAILING
-from conformance.targets import process, worker
+from conformance.targets import worker
+from conformance.targets.answer import Answer, request
 from conformance.targets.wire import unpack
 from mutants.base import Defect
 
@@ -51,7 +52,7 @@ def trials(cases: Iterable[Case] | None = None, dtypes: tuple[str, ...] | None =
     for question in questions(list(cases), dtypes):
         case = question.case
         expected = None if case.raises or case.convention else reference(question)
-        found.setdefault(case.loss.name, []).append(Trial(question, process.request(question), expected))
+        found.setdefault(case.loss.name, []).append(Trial(question, request(question), expected))
     for asked in found.values():
         asked.sort(key=lambda trial: trial.elements)
     return found
@@ -78,7 +79,5 @@ def put(adapter: Any, trial: Trial) -> str:
     with np.errstate(all="ignore"):
         reply = worker.answer(adapter, trial.request)
     array = unpack(reply["array"]) if "array" in reply else None
-    answer = process.Answer(
-        reply["status"], array, message=reply.get("message", ""), changed=tuple(reply.get("changed", ()))
-    )
+    answer = Answer(reply["status"], array, message=reply.get("message", ""), changed=tuple(reply.get("changed", ())))
     return judge(trial.question, answer, trial.reference, None).verdict
