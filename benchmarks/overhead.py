@@ -23,7 +23,7 @@ from conformance.plan import make_plan
 from conformance.targets.answer import request
 from conformance.targets.names import Target
 
-ROUNDS = 5
+ROUNDS = 3
 BARE = """
 import pickle, sys
 from conformance.targets.contract import bind
