@@ -32,6 +32,7 @@ _TOGETHER = 0.02
 
 def serve(channel: Any) -> None:
     """Answer the questions that come in over an execnet channel until it closes, or until the device is lost."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which ends this process
     setup = channel.receive()
     _prepare(setup)
     try:
@@ -77,7 +78,7 @@ def serve(channel: Any) -> None:
 
 
 def _prepare(setup: dict[str, Any]) -> None:
-    """Send what frameworks write to a file, leave Ctrl-C to the host, and limit the memory.
+    """Send what frameworks write to a file, and limit the memory.
 
     Threads of OpenMP are to sleep while there is nothing to do, unless the user has said otherwise: on inputs this
     small they would spin most of the time, on the processors that judge.
@@ -85,7 +86,6 @@ def _prepare(setup: dict[str, Any]) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with Path(setup["stderr"]).open("ab", buffering=0) as file:
         os.dup2(file.fileno(), 2)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if setup["memory"]:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (setup["memory"], hard))
