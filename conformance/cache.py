@@ -36,7 +36,10 @@ class Cache:
     def __init__(self, path: Path | None = None) -> None:
         self._new: dict[bytes, bytes | memoryview] = {}
         self._store = None if path is None else _open(path)
-        self._found = None if self._store is None else self._store.begin(buffers=True)
+        self._found: lmdb.Transaction | None = None
+        if self._store is not None:
+            with contextlib.suppress(lmdb.Error):  # as many runs as it has places for may read there already
+                self._found = self._store.begin(buffers=True)
 
     def get(self, key: bytes) -> bytes | memoryview | None:
         """The value that an earlier run has kept; a large one is not read before it is looked at."""

@@ -174,28 +174,31 @@ def test_a_file_that_is_no_store_is_replaced(file, tmp_path):
 
 LARGE = """
 loss: softmax
-cases: [{id: a, logits: {generator: normal, shape: [40, 100], seed: 1}, dtypes: [float32]}]
+cases:
+  - {id: a, logits: {generator: normal, shape: [40, 100], seed: 1}, dtypes: [float32]}
+  - {id: small, logits: [0.1, 0.2]}
 """
 
 
-def test_large_arrays_stay_in_the_store_and_outlive_their_cache(file, store, monkeypatch):
+def test_arrays_outlive_their_cache_and_large_ones_stay_in_the_store(file, store, monkeypatch):
     file.write_text(LARGE)
     cache = store()
-    (case,) = load_cases([file], cache)
+    (case, _) = load_cases([file], cache)
     first = get_all(file, cache, ())
     cache.save()
     monkeypatch.setattr("conformance.casefiles.read.read_file", forbid)
     monkeypatch.setattr(references, "required", forbid)
     cache = store()
-    (again,) = load_cases([file], cache)
+    (again, small) = load_cases([file], cache)
     found = References({}, cache)
-    kept = [found.get(question, ()) for question in questions([again])]
+    kept = [found.get(question, ()) for question in questions([again, small])]
     assert not again.inputs["logits"].flags.owndata
     assert not again.inputs["logits"].flags.writeable
     del cache, found
-    for i in range(5):  # pages that nobody needs any more would be used again
+    for i in range(20):  # pages that nobody needs any more are used again
         busy = store()
-        busy.put(f"{i}".encode(), bytes([i]) * 100_000)
+        for size in (100, 100_000):
+            busy.put(f"{i} {size}".encode(), bytes([i]) * size)
         busy.save()
     np.testing.assert_array_equal(case.inputs["logits"], again.inputs["logits"], strict=True)
     for old, new in zip(first, kept, strict=True):
@@ -216,6 +219,14 @@ def test_what_another_run_has_kept_stays(file, store, tmp_path):
         get_all(file, cache, ())
         cache.save()
     assert count(tmp_path / "kept" / "store.lmdb") == 32
+
+
+def test_a_store_that_nobody_else_may_read_is_no_hindrance(file, store):
+    first = get_all(file, store(), ())
+    readers = [store() for _ in range(200)]  # more than there are places for
+    assert readers[-1]._found is None
+    for one, other in zip(first, get_all(file, readers[-1], ()), strict=True):
+        np.testing.assert_array_equal(one.value, other.value, strict=True)
 
 
 def test_a_run_that_was_killed_while_it_wrote_does_no_harm(file, store, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from conformance.errors import DeclarationError
 from conformance.judge.declared import load_declarations
 from conformance.judge.observe import NEW, observe
 from conformance.losses import FORMATS
+from conformance.report.conventions import Point
+from conformance.report.conventions_text import as_json
 from conformance.results.file import read_results
+from conformance.results.records import CaseInfo, ConventionInfo
 from conformance.targets.answer import Answer
 from conformance.targets.names import find_adapters
 
@@ -294,12 +298,18 @@ def test_an_adapter_without_bare_calls_is_not_asked_for_defaults(command):
     assert [line for line in out.splitlines() if line.startswith("plain:")] == ["plain:cpu:eager: -"] * 2
 
 
+def test_numbers_that_json_lacks_are_texts():
+    info = ConventionInfo(name="edge", inputs={"logits": [math.inf, -math.inf, math.nan, 1.5]})
+    text = as_json({"Edges": [Point("softmax/edge", "softmax", info, CaseInfo(loss="softmax"))]}, [])
+    (point,) = json.loads(text, parse_constant=pytest.fail)
+    assert point["inputs"] == {"logits": ["Infinity", "-Infinity", "NaN", 1.5]}
+
+
 def test_the_catalogue_comes_from_a_result_file_too(command):
     declare("nan")
     command("run", "--cases", "cases.yaml", "--adapter", "mine.py:Mine", "--results", "r.jsonl")
     _, out, _ = command("conventions", "--results", "r.jsonl", "--format", "json")
-    points = json.loads(out, parse_constant=pytest.fail)
-    (found,) = [point for point in points if point["convention"] == "mean_of_nothing"]
+    (found,) = [point for point in json.loads(out) if point["convention"] == "mean_of_nothing"]
     assert found["outcomes"] == {"nan": "nan", "zero": "0.0"}
     assert found["targets"]["mine:cpu:eager"] == {
         "observed": {"nan": ["float32"]},
