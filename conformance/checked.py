@@ -1,8 +1,8 @@
 """What people write in a table or a list, checked against a dataclass.
 
 The dataclass says it all: the types, and in the `metadata` of a field what pydantic's `Field` takes, such as `ge` or
-`description`, and a function `check` that raises ValueError. A `hidden` field is no key. pydantic is
-slow to import, so it comes only where there is something to check.
+`description`, and a function `check` that raises ValueError. A `hidden` field is no key. pydantic is slow to import, so
+it comes only where there is something to check.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def model(cls: Any, *, strict: bool = False) -> type[BaseModel]:
     from pydantic import ConfigDict, create_model  # see above
 
     hints = get_type_hints(cls)
-    keys: dict[str, Any] = {one.name: _key(one, hints[one.name]) for one in fields(cls) if not _hidden(one)}
+    keys: dict[str, Any] = {one.name: _key(one, hints[one.name]) for one in fields(cls) if "hidden" not in one.metadata}
     config = ConfigDict(extra="forbid", strict=strict)
     return create_model(cls.__name__, __config__=config, __doc__=cls.__doc__, **keys)
 
@@ -30,10 +30,6 @@ def checked(cls: Any, given: Any, *, strict: bool = False) -> dict[str, Any]:
     """The fields that are given, by name. Raises pydantic's `ValidationError`, which names all that is wrong."""
     found: dict[str, Any] = model(cls, strict=strict).model_validate(given).model_dump(exclude_unset=True)
     return found
-
-
-def _hidden(one: Field[Any]) -> bool:
-    return bool(one.metadata.get("hidden"))
 
 
 def _key(one: Field[Any], hint: Any) -> tuple[Any, Any]:

@@ -20,22 +20,16 @@ from typing import Any
 
 from conformance.checked import checked
 from conformance.errors import Problem, SettingsError, UsageError
-from conformance.results.records import Options
+from conformance.results.records import Choice, Options
 
 TABLE = "tool.conformance"
 _PATHS = ("cases", "deviations")
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(kw_only=True, frozen=True)
+class Settings(Choice):
     """The options of a run, with the values that they have when nobody says otherwise."""
 
-    targets: list[str] = field(default_factory=list)
-    cases: list[str] = field(default_factory=list)
-    adapter: list[str] = field(default_factory=list)
-    select: list[str] = field(default_factory=list)
-    dtype: list[str] = field(default_factory=list)
-    deviations: list[str] = field(default_factory=list)
     python: dict[str, str] = field(default_factory=dict)
     results: str = "conformance-results.jsonl"
     slow: bool = False
@@ -53,8 +47,8 @@ class Settings:
     def options(self, shard: str) -> Options:
         """What is to be tried, of which `shard` is always said by the command line."""
         texts = [f"{name}={path}" for name, path in self.python.items()]
-        same = {one.name: getattr(self, one.name) for one in fields(Options) if one.name in KEYS}
-        return Options(**{**same, "python": texts}, shard=shard)
+        same = {one.name: getattr(self, one.name) for one in fields(Choice)}
+        return Options(**same, python=texts, shard=shard, slow=self.slow)
 
 
 KEYS = tuple(one.name for one in fields(Settings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import pickle
 from collections.abc import Iterable, Sequence
@@ -93,13 +92,7 @@ def _kept(cache: Cache, key: bytes) -> list[Case] | None:
     if found is None:
         return None
     arrays = (cache.get(_part(key, i)) for i in count())
-    collecting = gc.isenabled()
-    gc.disable()  # it would look again and again through what has come, which is no garbage: half of the time
-    try:
-        cases: list[Case] = pickle.loads(found, buffers=arrays)  # noqa: S301 - the user's own
-    finally:
-        if collecting:
-            gc.enable()
+    cases: list[Case] = pickle.loads(found, buffers=arrays)  # noqa: S301 - the user's own
     return cases
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from conformance.report.progress import quiet
 from conformance.search.campaign import Budget, Outcome
 from conformance.search.findings import Finding
 from conformance.search.probe import Tally
@@ -19,11 +19,10 @@ class Watching:
     """Shows where a search is, in a terminal outside of CI, and prints every finding as it comes."""
 
     def __init__(self, out: Console, progress: Console, budget: Budget, targets: int) -> None:
-        quiet = not progress.is_terminal or bool(os.environ.get("CI"))
         each = f"{budget.seconds:g} s" if budget.examples is None else f"{budget.examples} examples a loss"
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self._out = out
-        self._bar = Progress(*columns, console=progress, disable=quiet, transient=True)
+        self._bar = Progress(*columns, console=progress, disable=quiet(), transient=True)
         self._task = self._bar.add_task(f"{targets} targets, {each} each", total=None)
 
     def tick(self, target: str, loss: str, tally: Tally) -> None:

@@ -54,9 +54,9 @@ class CaseInfo:
     digest: str = ""
 
 
-@dataclass(kw_only=True)
-class Options:
-    """What the run was asked to try, as its command line said it; a run that was cut off is finished by it."""
+@dataclass(kw_only=True, frozen=True)
+class Choice:
+    """What to try, as a command line or a table says it."""
 
     targets: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
@@ -64,6 +64,12 @@ class Options:
     select: list[str] = field(default_factory=list)
     dtype: list[str] = field(default_factory=list)
     deviations: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True, frozen=True)
+class Options(Choice):
+    """What the run was asked to try, as its command line said it; a run that was cut off is finished by it."""
+
     python: list[str] = field(default_factory=list)
     shard: str = ""
     slow: bool = False

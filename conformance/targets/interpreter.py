@@ -69,12 +69,12 @@ class Interpreter:
 
     def kill(self) -> None:
         """End a process that does not listen."""
-        self._process.kill()
+        for gateway in self._group:
+            gateway._io.kill()
 
     def end(self) -> None:
         """End a process that has nothing left to say; by themselves some frameworks take a second to leave."""
-        for gateway in self._group:
-            gateway._io.kill()
+        self.kill()
         self._group.terminate(timeout=2.0)
 
     def cause_of_death(self) -> str:
