@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from conformance.report.conventions import Point, Seen
 from conformance.results.file import Results
-from conformance.results.records import as_plain
+from conformance.results.records import as_plain, json_of
 
 Topics = dict[str, list[Point]]
 LEGEND = (
@@ -126,7 +125,7 @@ def _row(*cells: str) -> str:
 def as_json(topics: Topics, targets: list[str]) -> str:
     """A list of the cases with everything that is known of each."""
     points = [_plain(point, targets) for points in topics.values() for point in points]
-    return json.dumps(points, indent=2)
+    return json_of(points, indent=2)
 
 
 def _plain(point: Point, targets: list[str]) -> dict[str, Any]:

@@ -5,10 +5,7 @@ Floats that JSON lacks are written as the texts "NaN", "Infinity" and "-Infinity
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass, field, is_dataclass
-from functools import partial
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
@@ -172,17 +169,20 @@ Line = Header | Environment | Trial | Footer
 
 def as_json(record: object, indent: int | None = None) -> str:
     """A record as JSON, without what is None."""
-    encode = _LINE.encode if indent is None else _encoder(indent=indent).encode
-    try:
-        return encode(_fields(record))
-    except ValueError:  # a number that JSON lacks, which is seldom
-        return encode(as_plain(record))
+    # of a trial, of which there are thousands, only fields of its own can be None
+    plain = _fields(record) if isinstance(record, Trial) else as_plain(record)
+    return json_of(plain, indent)
+
+
+def json_of(plain: Any, indent: int | None = None) -> str:
+    """What JSON has, as JSON."""
+    from pydantic_core import to_json  # it takes a moment to import, in which frameworks can be
+
+    return to_json(plain, indent=indent, inf_nan_mode="strings").decode()
 
 
 def as_plain(x: Any) -> Any:
-    """Records, and what they hold, as JSON has it."""
-    if isinstance(x, float) and not math.isfinite(x):
-        return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    """Records, and what they hold, as dicts without what is None."""
     if isinstance(x, dict):
         return {key: as_plain(value) for key, value in x.items()}
     if isinstance(x, list | tuple):
@@ -192,7 +192,3 @@ def as_plain(x: Any) -> Any:
 
 def _fields(record: object) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if value is not None}
-
-
-_encoder = partial(json.JSONEncoder, ensure_ascii=False, allow_nan=False, check_circular=False, default=_fields)
-_LINE = _encoder(separators=(",", ":"))
