@@ -38,7 +38,7 @@ class References:
         else:
             self._kept.pop(key, None)
         sharp = self._stored(question, _sharp(accuracy), lambda: (np.minimum(grade(question, accuracy), bound),))
-        return Reference(value, rest[0] if rest else np.zeros(value.shape), bound, *sharp)
+        return Reference(value, rest[0] if rest else None, bound, *sharp)
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays that `compute` gives for a question, all of one shape, computed or found."""
@@ -59,9 +59,9 @@ def _sharp(accuracy: Accuracy) -> str:
 
 
 def _required(question: Question) -> tuple[Array, ...]:
-    """Value and bound; also the remainder, which only float64 has, where it is not zero everywhere."""
+    """Value and bound; also the remainder, where there is one."""
     value, remainder, bound = required(question)
-    return (value, bound, remainder) if np.any(remainder) else (value, bound)
+    return (value, bound) if remainder is None else (value, bound, remainder)
 
 
 def _pack(arrays: tuple[Array, ...]) -> bytes:

@@ -78,55 +78,54 @@ def _unlike(got: Array, reference: Reference, dtype: str) -> Comparison | None:
 
 
 def _compare_elements(pairs: Sequence[tuple[Array, Reference]], fmt: Format) -> Iterator[Comparison]:
-    """Comparisons of results that are not empty, end to end in one array."""
+    """Comparisons of results that are not empty, end to end in one array. Most are right and finite, which takes few
+    passes over the elements to see."""
     results, references = zip(*pairs, strict=True)
-    got = _joined(results).astype(np.float64)
-    value, remainder, bound, sharp = (
-        _joined([getattr(reference, name) for reference in references])
-        for name in ("value", "remainder", "bound", "sharp")
-    )
+    got = _joined(results).astype(np.float64, copy=False)
+    value, bound, sharp = (_joined([getattr(r, name) for r in references]) for name in ("value", "bound", "sharp"))
     sizes = np.array([result.size for result in results])
     starts = np.concatenate([[0], sizes.cumsum()[:-1]])
 
-    error = np.abs((got - value) - remainder)
-    if not np.isfinite(error).all():
+    error = got - value
+    if any(reference.remainder is not None for reference in references):
+        error -= _joined([np.zeros_like(r.value) if r.remainder is None else r.remainder for r in references])
+    np.abs(error, out=error)
+    if not np.isfinite(error.max()):  # it is NaN where any element is
         both = np.isfinite(got) & np.isfinite(value)
         error = np.where(_same_class(got, value, bound, fmt), np.where(both, error, 0.0), np.inf)
     ratio = _ratio(error, bound)
-    wrong = ~(ratio <= 1)
-    lost = (got == 0) & (value != 0) & (np.abs(value) < fmt.smallest_normal)
+    wrong = ratio > 1
+    lost = got == 0
+    if lost.any():
+        lost &= (value != 0) & (np.abs(value) < fmt.smallest_normal)
     worst = _first_largest(ratio, sizes, starts)
 
-    columns = (got, value, error, bound, ratio)
-    counts = (np.add.reduceat(x, starts, dtype=np.intp).tolist() for x in (wrong, lost))
-    precise = np.logical_and.reduceat(error <= sharp, starts).tolist()
-    rows = zip(*counts, precise, (worst - starts).tolist(), *(x[worst].tolist() for x in columns), strict=True)
-    for i, (count, flushed, is_sharp, place, at, expected, absolute, limit, worst_ratio) in enumerate(rows):
-        part = slice(starts[i], starts[i] + sizes[i])
-        yield Comparison(
-            ok=count == 0,
-            sharp=count == 0 and is_sharp,
-            message=_describe(got[part], value[part], bound[part], wrong[part], fmt) if count else "",
-            elements=results[i].size,
-            wrong=count,
-            flushed=flushed,
-            index=_place(place, results[i].shape),
-            got=at,
-            expected=expected,
-            absolute=absolute,
-            relative=absolute / abs(expected) if expected else (0.0 if absolute == 0 else float("inf")),
-            ulp=absolute / fmt.ulp_of(expected),
-            bound=limit,
-            ratio=worst_ratio,
-        )
+    expected, absolute = value[worst], error[worst]
+    relative = np.where(absolute == 0, 0.0, absolute / np.abs(expected))
+    at_worst = (got[worst], expected, absolute, relative, absolute / fmt.ulp(expected), bound[worst], ratio[worst])
+    precise = np.logical_and.reduceat(error <= sharp, starts)
+    columns = (_counts(wrong, starts), _counts(lost, starts), precise, starts, worst - starts, *at_worst)
+    rows = zip(results, *(column.tolist() for column in columns), strict=True)
+    for result, count, flushed, is_sharp, start, place, *measured in rows:
+        part = slice(start, start + result.size)
+        message = _describe(got[part], value[part], bound[part], wrong[part], fmt) if count else ""
+        index = _place(place, result.shape)
+        yield Comparison(count == 0, count == 0 and is_sharp, message, result.size, count, flushed, index, *measured)
 
 
 def _joined(arrays: Sequence[Array]) -> Array:
     return arrays[0].reshape(-1) if len(arrays) == 1 else np.concatenate([x.reshape(-1) for x in arrays])
 
 
+def _counts(flags: Array, starts: Array) -> Array:
+    """How many flags of each part are set."""
+    return np.asarray(np.add.reduceat(flags, starts, dtype=np.intp)) if flags.any() else np.zeros_like(starts)
+
+
 def _first_largest(ratio: Array, sizes: Array, starts: Array) -> Array:
     """Where the largest ratio of each part stands, the first of equal ones."""
+    if len(starts) == 1:
+        return np.array([ratio.argmax()])
     largest = np.flatnonzero(ratio == np.repeat(np.maximum.reduceat(ratio, starts), sizes))
     return np.asarray(largest[np.searchsorted(largest, starts)])
 
@@ -155,7 +154,7 @@ def _same_class(got: Array, value: Array, bound: Array, fmt: Format) -> Array:
 def _ratio(error: Array, bound: Array) -> Array:
     """Error over bound; zero where there is no error, infinite where the bound is no finite number."""
     ratio = error / bound
-    if np.isfinite(ratio + bound).all():
+    if np.isfinite(ratio.max()) and np.isfinite(bound.max()):
         return np.asarray(ratio)
     ratio = np.where(error == 0, 0.0, ratio)
     return np.where(np.isnan(ratio) | ((error > 0) & ~np.isfinite(bound)), np.inf, ratio)

@@ -16,10 +16,11 @@ unit roundoff: at most 2**-29 of the bound times the ratio of the published cons
 
 @dataclass
 class Reference:
-    """The exact value as `value + remainder`, and per element the pass line and the sharp grade."""
+    """The exact value as `value + remainder`, and per element the pass line and the sharp grade; without a remainder,
+    `value` is exact."""
 
     value: Array
-    remainder: Array
+    remainder: Array | None
     bound: Array
     sharp: Array
 
@@ -31,18 +32,19 @@ def reference(question: Question, accuracy: Accuracy = ()) -> Reference:
     return Reference(value, remainder, bound, np.minimum(grade(question, accuracy), bound))
 
 
-def required(question: Question) -> tuple[Array, Array, Array]:
+def required(question: Question) -> tuple[Array, Array | None, Array]:
     """Value, remainder and pass line; float64 by ball arithmetic."""
     inputs, options, cotangent = question.exact
     loss = question.case.loss
     value, bound = pass_line(loss, question.dtype, inputs, options, cotangent)
-    remainder = np.zeros_like(value)
+    remainder = None
     if question.dtype == "float64":
         from conformance.judge.exact import exact  # slow to import, and seldom needed with a cache
 
         certified, rest = exact(loss, inputs, options, cotangent)
         enclosed = np.isfinite(certified)
-        value, remainder = np.where(enclosed, certified, value), np.where(enclosed, rest, 0.0)
+        value, rest = np.where(enclosed, certified, value), np.where(enclosed, rest, 0.0)
+        remainder = rest if np.any(rest) else None
     return value, remainder, bound * _REFERENCE_SLACK
 
 

@@ -6,7 +6,6 @@ significand cut to 8 bits.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,14 +64,6 @@ class Format:
         exponent = np.where(magnitude == 0, self.min_exponent, exponent)
         exponent = np.minimum(np.maximum(exponent, self.min_exponent), self.max_exponent)
         return np.asarray(np.ldexp(1.0, exponent - self.precision + 1))
-
-    def ulp_of(self, value: float) -> float:
-        """The same for one number, a tenth of the time; for NaN it is that of the top binade."""
-        if not math.isfinite(value):
-            return math.ldexp(1.0, self.max_exponent - self.precision + 1)
-        exponent = math.frexp(value)[1] - 1 if value else self.min_exponent
-        exponent = min(max(exponent, self.min_exponent), self.max_exponent)
-        return math.ldexp(1.0, exponent - self.precision + 1)
 
     def round(self, value: Array | float) -> Array:
         """`value` rounded to this format, still as float64."""

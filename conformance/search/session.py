@@ -34,8 +34,9 @@ def nearer(answer: Answer, expected: Reference, at_zero: Reference) -> Reference
     with np.errstate(invalid="ignore"):
         flush = (got == at_zero.value) | (np.abs(got - at_zero.value) <= at_zero.bound)
         flush |= np.isnan(got) & np.isnan(at_zero.value)
-    fields = zip(astuple(at_zero), astuple(expected), strict=True)
-    return Reference(*(np.where(flush, zero, exact) for zero, exact in fields))
+    none = np.zeros(got.shape)
+    both = ([none if x is None else x for x in astuple(one)] for one in (at_zero, expected))
+    return Reference(*(np.where(flush, zero, exact) for zero, exact in zip(*both, strict=True)))
 
 
 class Lost(Exception):  # noqa: N818 - the end of a search, not an error of the suite
