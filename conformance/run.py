@@ -8,7 +8,6 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,9 @@ from conformance.results.file import Results
 from conformance.results.records import FAILING, Declared, Environment, Footer, Header, Line, Trial
 from conformance.results.status import exit_status
 from conformance.resume import check_environment
-from conformance.targets.conversation import NewWorker
 from conformance.targets.names import Target
-from conformance.targets.process import Limits, Worker
-from conformance.targets.stream import Answered, Events, Started, stream_here, streaming
+from conformance.targets.process import Limits
+from conformance.targets.stream import Answered, Events, Started, asking
 
 
 def header(plan: Plan, command: list[str]) -> Header:
@@ -60,34 +58,40 @@ def run(
     *,
     command: list[str],
     jobs: int = 2,
-    limits: Limits | None = None,
-    in_process: bool = False,
-    before: Results | None = None,
-    new_worker: NewWorker = Worker,
 ) -> Footer:
     """Try everything in the plan, giving `write` the lines of the result file as they come; the footer is returned.
 
-    At most `jobs` targets run side by side, each in a process within its `limits`; `in_process` runs them one after
-    the other in this one, for a debugger. With the results of `before`, a run of the same plan that was cut off, only
-    what it left is tried. `new_worker` starts the process of a target. Raises `ResultError` when a target is not what
-    it was then.
+    At most `jobs` targets run side by side, each in a process of its own.
     """
-    limits = limits or Limits()
+    with asking(plan.chosen, Limits(), jobs=jobs) as events:
+        return judge_all(plan, events, write, command=command)
+
+
+def judge_all(
+    plan: Plan,
+    arrived: Iterable[Events],
+    write: Callable[[Sequence[Line]], None],
+    *,
+    command: list[str],
+    before: Results | None = None,
+) -> Footer:
+    """Judge the answers of a run as they arrive, giving `write` the lines of the result file; the footer is returned.
+
+    With the results of `before`, a run that was cut off, the plan is what it left. Raises `ResultError` when a target
+    is not what it was then.
+    """
     start = time.perf_counter()
-    judged = before.judged if before else {}
     environments = before.environments if before else {}
-    left = plan.without(judged) if judged else plan
+    judged = before.judged if before else {}
     counts: Counter[str] = Counter(trial.verdict for trial in judged.values())
-    here = nullcontext(stream_here(left.chosen, limits))
-    with here if in_process else streaming(left.chosen, jobs, limits, new_worker) as events:
-        if before is None:
-            write([header(plan, command)])  # while the frameworks are imported
-        for lines in _judged(left, events, environments):
-            counts.update(line.verdict for line in lines if isinstance(line, Trial))
-            write(lines)
+    if before is None:
+        write([header(plan, command)])  # while the frameworks are imported
+    for lines in _judged(plan, arrived, environments):
+        counts.update(line.verdict for line in lines if isinstance(line, Trial))
+        write(lines)
     plan.cache.save()
     seconds = time.perf_counter() - start + (before.footer.seconds if before and before.footer else 0)
-    footer = closing(plan, plan.planned, counts, seconds)
+    footer = closing(plan, plan.planned + len(judged), counts, seconds)
     write([footer])
     return footer
 

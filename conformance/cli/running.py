@@ -106,6 +106,7 @@ def run_command(
         from conformance.plan import plan_of  # all this while a first worker starts
         from conformance.results.file import read_results
         from conformance.resume import resumed_plan
+        from conformance.targets.stream import asking
 
         planned = partial(plan_of, cached=chosen.cache)
         before = read_results(resume) if resume else None
@@ -118,9 +119,11 @@ def run_command(
             raise UsageError(
                 "--update-deviations: with cases of your own, name a list of your own with --deviations FILE"
             )
-        from conformance.cli.trying import show, try_plan  # and this while the frameworks are imported
-
+        left = plan.without(before.judged) if before else plan
         file = resume or Path(chosen.results)
-        trying = {"jobs": chosen.jobs, "limits": limits, "in_process": in_process, "new_worker": early.take}
-        read = try_plan(plan, file, before, **trying)
+        start = partial(asking, jobs=chosen.jobs, in_process=in_process, new_worker=early.take)
+        with start(left.chosen, limits) as arrived:
+            from conformance.cli.trying import judge_into, show  # and this while it works
+
+            read = judge_into(file, left, arrived, before)
     return show(plan, read, file, update_deviations=update_deviations)

@@ -1,31 +1,31 @@
-"""What `conformance run` does once its plan stands: try it, write the result file, and say what came of it.
+"""What `conformance run` does while the frameworks are at work, and after: write the result file, say what came of it.
 
-A module of its own, as it is imported while the frameworks are.
+A module of its own, as it is imported when they have been asked.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from conformance.plan import Plan
 from conformance.report.progress import Progress
 from conformance.report.terminal import console, print_results
 from conformance.results.file import Results, Writer, collect, read_results
 from conformance.results.records import Line
-from conformance.run import run
+from conformance.run import judge_all
+from conformance.targets.stream import Events
 
 
-def try_plan(plan: Plan, file: Path, before: Results | None, **options: Any) -> Results:
-    """Run the plan, or what `before` left of it, into the result file, with a bar in the terminal. `options` are those
-    of `run`."""
-    if before and before.footer is not None and len(before.judged) == plan.planned:
+def judge_into(file: Path, plan: Plan, arrived: Iterable[Events], before: Results | None) -> Results:
+    """Judge the answers of a run into the result file, with a bar in the terminal. The plan is what `before` left."""
+    judged = len(before.judged) if before else 0
+    if before and before.footer is not None and plan.planned == 0:
         return before
     lines: list[Line] = []
-    bar = Progress(plan.planned, len(before.judged) if before else 0)
+    bar = Progress(plan.planned + judged, judged)
     with Writer(file, resume=before is not None) as writer, bar as progress:
 
         def write(new: Sequence[Line]) -> None:
@@ -35,7 +35,7 @@ def try_plan(plan: Plan, file: Path, before: Results | None, **options: Any) -> 
 
         gc.freeze()  # the plan stays to the end: no need to look for garbage in it again and again
         try:
-            run(plan, write, command=["conformance", *sys.argv[1:]], before=before, **options)
+            judge_all(plan, arrived, write, command=["conformance", *sys.argv[1:]], before=before)
         except KeyboardInterrupt:
             said = f"what was judged is in {file}; finish it with `conformance run --resume {file}`"
             print(f"conformance: {said}", file=sys.stderr)

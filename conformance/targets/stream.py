@@ -42,6 +42,19 @@ class Answered:
 
 
 @contextmanager
+def asking(
+    chosen: Chosen, limits: Limits, *, jobs: int = 2, in_process: bool = False, new_worker: NewWorker = Worker
+) -> Iterator[Iterator[Events]]:
+    """What the frameworks say, as it comes; they are asked from now on. At most `jobs` targets run side by side, each
+    in a process within its `limits` that `new_worker` starts; `in_process` runs them one by one in this process."""
+    if in_process:
+        yield stream_here(chosen, limits)
+    else:
+        with streaming(chosen, jobs, limits, new_worker) as events:
+            yield events
+
+
+@contextmanager
 def streaming(chosen: Chosen, jobs: int, limits: Limits, new_worker: NewWorker = Worker) -> Iterator[Iterator[Events]]:
     """What the workers say, from all targets as it comes, at most `jobs` of them at a time. They start at once.
 
