@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import sys
+import threading
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,8 @@ from pathlib import Path
 import lmdb
 
 _LIBRARIES = ("numpy", "ml-dtypes", "python-flint")
-_CODE = ("casefiles", "losses", "judge", "cache.py", "references.py")
+_FILES = ("cache.py", "references.py", "requests.py", "targets/answer.py", "targets/wire.py")
+_CODE = ("casefiles", "losses", "judge", *_FILES)
 """What of the package the kept values come from."""
 _KEPT_FILES = 1
 """Stores of other versions that are left in the folder; each may hold some 200 MB."""
@@ -31,12 +33,16 @@ SUFFIX = ".lmdb"
 
 
 class Cache:
-    """Values by key, in one file of the user's cache folder; without a `path` nothing is found and nothing kept."""
+    """Values by key, in one file of the user's cache folder; without a `path` nothing is found and nothing kept.
+
+    A key is at most 511 bytes, and says all that the value depends on beside the code; a digest may stand for it.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._new: dict[bytes, bytes | memoryview] = {}
         self._store = None if path is None else _open(path)
         self._found: lmdb.Transaction | None = None
+        self._reading = threading.Lock()  # a transaction is for one thread at a time
         if self._store is not None:
             with contextlib.suppress(lmdb.Error):  # as many runs as it has places for may read there already
                 self._found = self._store.begin(buffers=True)
@@ -46,7 +52,8 @@ class Cache:
         if self._found is None:
             return None
         try:
-            value = self._found.get(hashlib.sha256(key).digest())
+            with self._reading:
+                value = self._found.get(key)
         except lmdb.Error:
             self._found = None
             return None
@@ -61,7 +68,7 @@ class Cache:
         if self._store is not None and self._new:
             with contextlib.suppress(lmdb.Error), self._store.begin(write=True) as writing:
                 for key, value in self._new.items():
-                    writing.put(hashlib.sha256(key).digest(), value, overwrite=False)
+                    writing.put(key, value, overwrite=False)
             self._new = {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -55,7 +56,7 @@ class References:
 @cache
 def _sharp(accuracy: Accuracy) -> str:
     """What the grade of a framework of this accuracy is kept under."""
-    return f"sharp {accuracy}"
+    return f"sharp {hashlib.sha256(repr(accuracy).encode()).hexdigest()}"
 
 
 def _required(question: Question) -> tuple[Array, ...]:

@@ -63,7 +63,7 @@ def run(
 
     At most `jobs` targets run side by side, each in a process of its own.
     """
-    with asking(plan.chosen, Limits(), jobs=jobs) as events:
+    with asking(plan.chosen, Limits(), plan.cache, jobs=jobs) as events:
         return judge_all(plan, events, write, command=command)
 
 
@@ -158,9 +158,8 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
     question, answer, comparison = event.question, event.answer, judgement.comparison
     measured: dict[str, Any] = {}
     if comparison is not None:
-        names = ("elements", "wrong", "flushed", "got", "expected", "absolute", "relative", "ulp", "bound", "ratio")
-        measured = {name: getattr(comparison, name) for name in names}
-        measured |= {"sharp": comparison.sharp, "index": list(comparison.index)}
+        measured = {**vars(comparison), "index": list(comparison.index)}
+        del measured["ok"], measured["message"]
     if judgement.verdict not in ("pass", "unsupported"):
         measured["inputs"] = {name: shown(x) for name, x in question.exact[0].items()}
         measured["options"] = {k: shown(x) if isinstance(x, np.ndarray) else x for k, x in question.exact[1].items()}

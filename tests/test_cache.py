@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,16 @@ import pytest
 
 from conformance import cache as cache_module
 from conformance import references
+from conformance import requests as requests_module
 from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import questions
-from conformance.casefiles.load import load_cases
+from conformance.casefiles.load import builtin_files, load_cases
 from conformance.errors import CaseError
 from conformance.judge.reference import reference
 from conformance.references import References
+from conformance.requests import Requests
+from conformance.targets.answer import request
+from conformance.targets.worker import request_for
 
 ACCURACY = (("float32", (1.0, 1.0, 1.0)),)
 CASES = """
@@ -124,6 +129,63 @@ def test_dtypes_outputs_and_accuracies_are_kept_apart(file, store):
     get_all(file, cache, ACCURACY)
     get_all(file, cache, (("float32", (2.0, 1.0, 1.0)),))
     assert len(cache._new) == 2 * plain
+
+
+def request_keys(cache: Cache, file: Path) -> set[bytes]:
+    requests = Requests(cache)
+    for question in questions(load_cases([file])):
+        requests.get(question)
+    return set(cache._new)
+
+
+def test_a_kept_request_is_the_one_that_is_made(store, monkeypatch):
+    cases = load_cases(builtin_files(), user_cache())
+    asked = questions([case for case in cases if sum(x.nbytes for x in case.inputs.values()) < 10_000])
+    cache = store()
+    made = [Requests(cache).get(question) for question in asked]
+    cache.save()
+    monkeypatch.setattr(requests_module, "given", forbid)
+    kept = Requests(store())
+    for question, before in zip(asked, made, strict=True):
+        assert kept.get(question) == before
+        output, data = before
+        assert repr(request_for(pickle.loads(data), output)) == repr(request(question))  # noqa: S301 - made here
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("0.2], [13.0", "0.25], [13.0"),
+        ("printed: 0.5", "cotangent: 0.5"),
+        ("id: a", "id: a, grad: false"),
+        ("id: a", "id: a, layout: {logits: strided}"),
+        ("id: a", "id: a, options: {label_smoothing: 0.1}"),
+        ("loss: cross_entropy", "loss: nll_loss"),
+    ],
+)
+def test_another_case_has_another_request(file, store, change):
+    before = request_keys(store(), file)
+    text = CASES.replace(*change).replace("logits", "log_probs" if "nll_loss" in change[1] else "logits")
+    assert text != CASES
+    file.write_text(text)
+    assert len(request_keys(store(), file) - before) >= len(before) // 2, "that of case a is made anew"
+
+
+def test_value_and_gradient_share_a_request_and_dtypes_do_not(file, store):
+    cache = store()
+    assert len(request_keys(cache, file)) == 2 * 4
+    requests = Requests(cache)
+    value, gradient, *_ = [requests.get(question) for question in questions(load_cases([file]))]
+    assert value[1] is gradient[1]
+
+
+def test_large_requests_are_not_kept(tmp_path, store):
+    file = tmp_path / "large.yaml"
+    file.write_text("loss: softmax\ncases: [{id: a, logits: {generator: constant, shape: [200000], value: 0.5}}]\n")
+    cache = store()
+    request_keys(cache, file)
+    kept = [pickle.loads(data)["inputs"]["logits"][0] for data in cache._new.values()]  # noqa: S301 - made here
+    assert kept == ["float16", "bfloat16"], "with its upstream gradient, float32 takes 1.6 MB"
 
 
 def test_parsed_cases_are_found_again(file, store, monkeypatch):

@@ -16,7 +16,7 @@ from conformance.report.write import write_text
 from conformance.results.diff import REGRESSIONS, Diff, diff, renamed
 from conformance.results.file import Writer, read_all, read_results
 from conformance.results.merge import merge
-from conformance.results.records import as_json
+from conformance.results.records import as_plain, json_of
 from conformance.results.status import INCOMPLETE, MISMATCH
 
 
@@ -89,7 +89,7 @@ def diff_command(
 
 
 def _json(found: Diff) -> str:
-    return as_json(found, indent=1) + "\n"
+    return json_of(as_plain(found), indent=1) + "\n"
 
 
 def _names(pairs: list[str]) -> dict[str, str]:

@@ -122,7 +122,7 @@ def run_command(
         left = plan.without(before.judged) if before else plan
         file = resume or Path(chosen.results)
         start = partial(asking, jobs=chosen.jobs, in_process=in_process, new_worker=early.take)
-        with start(left.chosen, limits) as arrived:
+        with start(left.chosen, limits, plan.cache) as arrived:
             from conformance.cli.trying import judge_into, show  # and this while it works
 
             read = judge_into(file, left, arrived, before)

@@ -167,18 +167,16 @@ class Footer:
 Line = Header | Environment | Trial | Footer
 
 
-def as_json(record: object, indent: int | None = None) -> str:
-    """A record as JSON, without what is None."""
-    # of a trial, of which there are thousands, only fields of its own can be None
-    plain = _fields(record) if isinstance(record, Trial) else as_plain(record)
-    return json_of(plain, indent)
+def as_json(record: object) -> str:
+    """A record as JSON, without those of its fields that are None."""
+    return json_of(_fields(record))
 
 
-def json_of(plain: Any, indent: int | None = None) -> str:
-    """What JSON has, as JSON."""
+def json_of(x: Any, indent: int | None = None) -> str:
+    """Anything of records, dicts, lists, texts and numbers, as JSON."""
     from pydantic_core import to_json  # it takes a moment to import, in which frameworks can be
 
-    return to_json(plain, indent=indent, inf_nan_mode="strings").decode()
+    return to_json(x, indent=indent, inf_nan_mode="strings").decode()
 
 
 def as_plain(x: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from conformance.casefiles.case import Case, Question
 from conformance.losses import Array
 from conformance.targets.wire import pack, unpack
+from conformance.targets.worker import request_for
 
 
 @dataclass
@@ -34,15 +34,13 @@ class Answer:
 
 
 def request(question: Question) -> dict[str, Any]:
-    """What a worker is sent of a question."""
-    cotangent = None if question.cotangent is None else pack(question.cotangent)
-    return {**_given(question.case, question.dtype), "cotangent": cotangent}
+    """A question as an adapter is asked it."""
+    return request_for(given(question.case, question.dtype), question.output)
 
 
-@lru_cache(maxsize=1)
-def _given(case: Case, dtype: str) -> dict[str, Any]:
-    """What value and gradient, which are asked for one after the other, have in common."""
-    question = Question(case, dtype, "value")
+def given(case: Case, dtype: str) -> dict[str, Any]:
+    """What a worker needs to know of a case in a dtype: plain values, and an upstream gradient if there is one."""
+    question = Question(case, dtype, "gradient" if "gradient" in case.outputs else "value")
     return {
         "loss": case.loss.name,
         "bare": bool(case.convention and case.convention.bare),
@@ -51,6 +49,7 @@ def _given(case: Case, dtype: str) -> dict[str, Any]:
         "layout": dict(case.layout),
         "options": {name: x for name, x in question.options.items() if not isinstance(x, np.ndarray)},
         "array_options": {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)},
+        "cotangent": None if question.cotangent is None else pack(question.cotangent),
     }
 
 

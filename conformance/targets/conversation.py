@@ -10,20 +10,23 @@ from itertools import chain, islice
 
 import execnet
 
+from conformance.cache import Cache
 from conformance.casefiles.case import Question
+from conformance.requests import Requests
 from conformance.targets.answer import Answer, from_reply, request
 from conformance.targets.interpreter import StartError
 from conformance.targets.names import Target
 from conformance.targets.process import Limits, Worker
-from conformance.targets.worker import answer, describe, load_class
+from conformance.targets.worker import PackedRequest, answer, describe, load_class
 
 Answered = list[tuple[Question, Answer]]
 NewWorker = Callable[[Target, Limits], Worker]
+Asked = tuple[Question, PackedRequest]
 _BATCH = 256
 _WINDOW = 1024
 """Questions sent ahead of the answers, so that neither side waits for the other."""
 _AHEAD = 32 * 2**20
-"""Bytes of input in one message, at most, unless a single question has more."""
+"""Bytes of requests in one message, at most, unless a single one has more."""
 _FRUITLESS = 20
 """A process that died so often, one time after the other, without a single answer is given up."""
 
@@ -36,12 +39,14 @@ def answers(
     *,
     window: int = _WINDOW,
     new_worker: NewWorker = Worker,
+    cache: Cache | None = None,
 ) -> Iterator[Answered]:
     """Every question with its answer, in order, in lists as they come; `started` is told the environment.
 
     At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
+    The `cache` may hold what a worker is sent of them.
     """
-    source = iter(questions)
+    source, requests = iter(questions), Requests(cache or Cache())
     deaths = fruitless = 0
     while (first := next(source, None)) is not None:
         source = chain([first], source)
@@ -57,7 +62,8 @@ def answers(
         sent: deque[Question] = deque()
         fruitless += 1
         try:
-            for answered in _converse(worker, source, sent, limits.seconds, window):
+            asked = ((question, requests.get(question)) for question in source)
+            for answered in _converse(worker, asked, sent, limits.seconds, window):
                 if any(answer.status not in ("crash", "timeout") for _, answer in answered):
                     fruitless = 0
                 yield answered
@@ -130,14 +136,14 @@ def _start(target: Target, limits: Limits, new_worker: NewWorker) -> Worker:
 
 
 def _converse(
-    worker: Worker, source: Iterator[Question], sent: deque[Question], seconds: float, window: int
+    worker: Worker, source: Iterator[Asked], sent: deque[Question], seconds: float, window: int
 ) -> Iterator[Answered]:
     """Answers until the questions run out or the worker dies; `sent` then holds what it left unanswered."""
     while True:
         try:
             while len(sent) <= window - min(window, _BATCH) and (batch := _batch(source, min(window, _BATCH))):
-                sent.extend(batch)
-                worker.send(batch)
+                sent.extend(question for question, _ in batch)
+                worker.send([request for _, request in batch])
             if not sent:
                 return
             came = worker.receive(seconds)
@@ -156,13 +162,13 @@ def _converse(
         return
 
 
-def _batch(source: Iterator[Question], count: int) -> list[Question]:
+def _batch(source: Iterator[Asked], count: int) -> list[Asked]:
     """The next questions, as many as go into one message."""
-    batch: list[Question] = []
+    batch: list[Asked] = []
     size = 0
-    for question in islice(source, count):
-        batch.append(question)
-        size += sum(x.nbytes for x in question.case.inputs.values())
+    for one in islice(source, count):
+        batch.append(one)
+        size += len(one[1][1])
         if size > _AHEAD:
             break
     return batch

@@ -18,9 +18,9 @@ from conformance.targets.interpreter import Interpreter, StartError, why
 from conformance.targets.journal import left_in
 
 if TYPE_CHECKING:
-    from conformance.casefiles.case import Question
     from conformance.targets.answer import Answer
     from conformance.targets.names import Target
+    from conformance.targets.worker import PackedRequest
 
 WORKER = "conformance.targets.worker"
 _LAST_BYTES = 4096
@@ -58,7 +58,7 @@ class Worker:
         self.interpreter = interpreter or Interpreter(target.python, WORKER)
         self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
         self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
-        self._outbox: queue.SimpleQueue[list[Question] | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[list[PackedRequest] | None] = queue.SimpleQueue()
         self._answered = 0
         self._channel = self.interpreter.channel
         try:
@@ -97,19 +97,17 @@ class Worker:
             "twice": not cpu if limits.twice is None else limits.twice,
         }
 
-    def send(self, questions: Sequence[Question]) -> None:
-        self._outbox.put(list(questions))
+    def send(self, requests: Sequence[PackedRequest]) -> None:
+        self._outbox.put(list(requests))
 
     def _post(self) -> None:
         """Send what is in the outbox, in a thread of its own: a process that no longer reads would hold up the host.
 
         That it has died shows on receiving, behind the answers that it gave before.
         """
-        from conformance.targets.answer import request  # it needs numpy, which a worker is not to wait for
-
         with contextlib.suppress(OSError):
-            while (questions := self._outbox.get()) is not None:
-                self._channel.send(pickle.dumps([request(question) for question in questions], protocol=4))
+            while (requests := self._outbox.get()) is not None:
+                self._channel.send(pickle.dumps(requests, protocol=4))
 
     def receive(self, seconds: float) -> list[Answer]:
         """The next answers. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
@@ -124,7 +122,7 @@ class Worker:
 
     def _read(self, data: bytes) -> list[Answer]:
         """The answers that are new in what a worker wrote; a last one that is cut off is none."""
-        from conformance.targets.answer import from_reply  # as above
+        from conformance.targets.answer import from_reply  # it needs numpy, which a worker is not to wait for
 
         stream = io.BytesIO(data)
         answers = []

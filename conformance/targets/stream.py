@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from conformance.cache import Cache
 from conformance.casefiles.case import Question
 from conformance.targets.answer import Answer
 from conformance.targets.conversation import NewWorker, answers, answers_here
@@ -43,19 +44,28 @@ class Answered:
 
 @contextmanager
 def asking(
-    chosen: Chosen, limits: Limits, *, jobs: int = 2, in_process: bool = False, new_worker: NewWorker = Worker
+    chosen: Chosen,
+    limits: Limits,
+    cache: Cache,
+    *,
+    jobs: int = 2,
+    in_process: bool = False,
+    new_worker: NewWorker = Worker,
 ) -> Iterator[Iterator[Events]]:
     """What the frameworks say, as it comes; they are asked from now on. At most `jobs` targets run side by side, each
-    in a process within its `limits` that `new_worker` starts; `in_process` runs them one by one in this process."""
+    in a process within its `limits` that `new_worker` starts; `in_process` runs them one by one in this process. The
+    `cache` may hold what they are sent."""
     if in_process:
         yield stream_here(chosen, limits)
     else:
-        with streaming(chosen, jobs, limits, new_worker) as events:
+        with streaming(chosen, jobs, limits, cache, new_worker) as events:
             yield events
 
 
 @contextmanager
-def streaming(chosen: Chosen, jobs: int, limits: Limits, new_worker: NewWorker = Worker) -> Iterator[Iterator[Events]]:
+def streaming(
+    chosen: Chosen, jobs: int, limits: Limits, cache: Cache, new_worker: NewWorker
+) -> Iterator[Iterator[Events]]:
     """What the workers say, from all targets as it comes, at most `jobs` of them at a time. They start at once.
 
     A single target that compiles is given to as many workers, since nothing else would keep the processors busy.
@@ -68,7 +78,7 @@ def streaming(chosen: Chosen, jobs: int, limits: Limits, new_worker: NewWorker =
             arrived.put([Started(target, facts)])
 
         try:
-            for answered in answers(target, asked, limits, began, new_worker=new_worker):
+            for answered in answers(target, asked, limits, began, new_worker=new_worker, cache=cache):
                 if stop.is_set():
                     return
                 arrived.put([Answered(target, question, answer) for question, answer in answered])

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind,
 from conformance.targets.journal import Journal
 from conformance.targets.wire import Packed, pack, unpack
 
+PackedRequest = tuple[str, bytes]
+"""A question on its way: the output that is asked for, and what is given, pickled."""
 _TOGETHER = 0.02
 """Answers that take less than these seconds together go out in one message."""
 
@@ -55,7 +58,7 @@ def serve(channel: Any) -> None:
     number = 0
     for message in channel:
         since = time.perf_counter()
-        for request in pickle.loads(message):  # noqa: S301 - from our own host
+        for request in _requests(pickle.loads(message)):  # noqa: S301 - from our own host
             reply = answer(adapter, request, twice=setup["twice"])
             if os.getpid() != process:
                 os._exit(0)  # a framework has forked, and this is the copy
@@ -89,6 +92,20 @@ def _prepare(setup: dict[str, Any]) -> None:
     if setup["memory"]:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (setup["memory"], hard))
+
+
+def _requests(message: list[PackedRequest]) -> Iterator[dict[str, Any]]:
+    """The requests in a message. Value and gradient of a case come one after the other, with the same pickle."""
+    last = b""
+    for output, data in message:
+        if data is not last:
+            last, given = data, pickle.loads(data)  # noqa: S301 - as above
+        yield request_for(given, output)
+
+
+def request_for(given: dict[str, Any], output: str) -> dict[str, Any]:
+    """What an adapter is asked: with an upstream gradient, or for the value."""
+    return given if output == "gradient" else {**given, "cotangent": None}
 
 
 def _alive(adapter: Any) -> bool:
