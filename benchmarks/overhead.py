@@ -3,9 +3,10 @@
     python benchmarks/overhead.py [TARGET...]
 
 Both sides run in fresh processes, one after the other, imports counted. The first run finds nothing that an earlier one
-has kept, so that it parses every case and computes every reference; of the runs after it the median counts. The bare
-side is a plain Python process that loads the adapter, reads the prepared inputs from a file and makes the same calls,
-with no suite around them.
+has kept, so that it parses every case and computes every reference; of the pairs of runs after it the median ratio
+counts: at least three, and more of a quick target, as half a second is soon lost on a machine with other guests. The
+bare side is a plain Python process that loads the adapter, reads the prepared inputs from a file and makes the same
+calls, with no suite around them. Compiled modules are kept as Python does by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from conformance.plan import make_plan
 from conformance.targets.answer import request
 from conformance.targets.names import Target
 
-ROUNDS = 3
+LEAST, MOST = 3, 15
+SECONDS = 40
+"""Rounds of a target: at least so many, and at most, unless they take longer than this."""
 BARE = """
 import pickle, sys
 from conformance.targets.contract import bind
@@ -57,13 +60,20 @@ def main(targets: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / "requests.pickle").write_bytes(pickle.dumps([request(question) for question in asked]))
-            figures = [(_bare(target, place), _run(target, len(asked), place)) for _ in range(ROUNDS + 1)]
-        (before, first), *later = figures
-        bare, again = sorted(later, key=lambda pair: pair[1] / pair[0])[ROUNDS // 2]
+            before, first = _pair(target, len(asked), place)
+            later: list[tuple[float, float]] = []
+            while len(later) < LEAST or (len(later) < MOST and sum(map(sum, later)) < SECONDS):
+                later.append(_pair(target, len(asked), place))
+        bare, again = sorted(later, key=lambda pair: pair[1] / pair[0])[len(later) // 2]
         columns = (bare, first, first / before, again, again / bare, len(asked) / again)
         print(f"{target!s:28}{len(asked):8}" + "".join(f"{figure:9.2f}" for figure in columns), flush=True)
     for name, why in plan.unavailable.items():
         print(f"{name}: not measured, {why}")
+
+
+def _pair(target: Target, planned: int, folder: Path) -> tuple[float, float]:
+    """Seconds of the framework calls alone, and of a run."""
+    return _bare(target, folder), _run(target, planned, folder)
 
 
 def _run(target: Target, planned: int, folder: Path) -> float:
@@ -83,9 +93,10 @@ def _bare(target: Target, folder: Path) -> float:
 
 
 def _seconds(command: list[str], environment: dict[str, str]) -> float:
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     silent = subprocess.DEVNULL
-    subprocess.run(command, check=False, env={**os.environ, **environment}, stdout=silent, stderr=silent)
+    subprocess.run(command, check=False, env={**inherited, **environment}, stdout=silent, stderr=silent)
     return time.perf_counter() - start
 
 

@@ -19,6 +19,7 @@ from conformance.losses import DTYPES, FORMATS, LOSSES
 from conformance.targets.contract import BFLOAT16, Unsupported, bind, composed, keyword_options
 from conformance.targets.names import contract_faults, find_adapters, parse_target
 from conformance.targets.wire import pack, unpack
+from conformance.targets.worker import load_class
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
 KNOWN = ", ".join(sorted({*find_adapters(), "faithful", "only_softmax"}))
@@ -162,6 +163,12 @@ def test_every_fault_of_an_adapter_is_listed(tmp_path):
         "  `softmax` must take (logits) by position and its options by keyword",
         "  `softmax` has axis=1 by default, where the loss has -1",
     ]
+
+
+@pytest.mark.parametrize("location", [adapter.location for adapter in find_adapters().values()])
+def test_our_own_adapters_keep_the_contract(location):
+    """A run does not look again."""
+    assert contract_faults(load_class(location)) == []
 
 
 def test_a_class_with_the_shape_of_the_contract_has_no_faults():

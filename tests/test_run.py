@@ -717,13 +717,15 @@ def test_a_command_is_found_without_the_other_modules(module, commands):
 @pytest.mark.parametrize(
     ("script", "heavy"),
     [
+        ("from conformance.cli import _load; _load(['--version'])", {"numpy", "execnet", "rich", "conformance.plan"}),
         ("from conformance.cli import _load; _load(['run'])", {"numpy", "rich", "pydantic", "lmdb"}),
+        ("import conformance.targets.stream", {"rich", "pydantic_core", "conformance.run"}),
         ("from conformance.plan import make_plan; make_plan(['numpy']).cache.save()", {"rich", "pydantic", "ruamel"}),
     ],
 )
 def test_a_run_starts_without_what_only_some_need(tmp_path, script, heavy):
-    """Imports are most of a short run: its first process begins before numpy, and pydantic comes when there is
-    something to check."""
+    """Imports are most of a short run: its first process begins before numpy, the frameworks are asked before what
+    judges and prints is there, and pydantic comes when there is something to check."""
     environment = {**os.environ, "CONFORMANCE_CACHE": str(tmp_path)}
     command = [sys.executable, "-c", f"{script}; import sys; print(*sys.modules)"]
     for _ in range(2):  # the second time cases are found

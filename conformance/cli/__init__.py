@@ -53,5 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _load(first: list[str]) -> None:
     """Import the module of the command that is the first word; all of them where that is none, as for --help."""
+    if first == ["--version"]:
+        return
     for module in [name for name, commands in MODULES.items() if {*first} & {*commands}] or MODULES:
         import_module(f"conformance.cli.{module}")

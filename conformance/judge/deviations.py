@@ -107,9 +107,8 @@ class Deviations:
     def stale(self, trials: Iterable[str]) -> list[Entry]:
         """Entries that match no trial of the whole plan, whatever their conditions."""
         left = {i: e for i, e in enumerate(self.entries) if i not in self.matched}
-        for trial in trials:
-            if not left:
-                break
+        names = iter(trials)
+        while left and (trial := next(names, None)) is not None:
             for i in [i for i, e in left.items() if e.pattern.fullmatch(trial)]:
                 del left[i]
         return list(left.values())
