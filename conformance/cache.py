@@ -1,4 +1,4 @@
-"""What our own mathematics gave, kept between runs: parsed cases and references, never anything of a framework.
+"""What is the same in every run, kept between them: parsed cases, requests, references; nothing of a framework.
 
 A key holds all that the kept value depends on: the code that computes it, the versions of the libraries below it, the
 processor, and the content of the case. Whatever is wrong with the store, the run goes on without it.

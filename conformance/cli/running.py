@@ -104,7 +104,7 @@ def run_command(
     limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
     with Early(chosen.jobs, limits, spare=not in_process) as early:
         from conformance.plan import plan_of  # all this while a first worker starts
-        from conformance.results.file import read_results
+        from conformance.results.file import Writer, read_results
         from conformance.resume import resumed_plan
         from conformance.targets.stream import asking
 
@@ -122,8 +122,8 @@ def run_command(
         left = plan.without(before.judged) if before else plan
         file = resume or Path(chosen.results)
         start = partial(asking, jobs=chosen.jobs, in_process=in_process, new_worker=early.take)
-        with start(left.chosen, limits, plan.cache) as arrived:
-            from conformance.cli.trying import judge_into, show  # and this while it works
+        with Writer(file, resume=before is not None) as writer, start(left.chosen, limits, plan.cache) as arrived:
+            from conformance.cli.trying import judge_into, show  # and this while they work
 
-            read = judge_into(file, left, arrived, before)
+            read = judge_into(writer, left, arrived, before)
     return show(plan, read, file, update_deviations=update_deviations)

@@ -19,14 +19,15 @@ from conformance.run import judge_all
 from conformance.targets.stream import Events
 
 
-def judge_into(file: Path, plan: Plan, arrived: Iterable[Events], before: Results | None) -> Results:
+def judge_into(writer: Writer, plan: Plan, arrived: Iterable[Events], before: Results | None) -> Results:
     """Judge the answers of a run into the result file, with a bar in the terminal. The plan is what `before` left."""
+    file = writer.path
     judged = len(before.judged) if before else 0
     if before and before.footer is not None and plan.planned == 0:
         return before
     lines: list[Line] = []
     bar = Progress(plan.planned + judged, judged)
-    with Writer(file, resume=before is not None) as writer, bar as progress:
+    with bar as progress:
 
         def write(new: Sequence[Line]) -> None:
             writer.write(*new)

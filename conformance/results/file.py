@@ -30,7 +30,7 @@ class Writer:
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         """Raises `ResultError` when `path` cannot be written; a file that was there is then untouched."""
-        self._path = path
+        self.path = path
         self._placed = resume
         self._new = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -49,7 +49,7 @@ class Writer:
         self._file.write("".join(as_json(line) + "\n" for line in lines).encode())
         self._file.flush()
         if not self._placed:  # only now does a new run take the place of the old one
-            self._new.replace(self._path)
+            self._new.replace(self.path)
             self._placed = True
 
     def __enter__(self) -> Writer:
