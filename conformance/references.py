@@ -43,8 +43,7 @@ class References:
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays that `compute` gives for a question, all of one shape, computed or found."""
-        case = question.case
-        key = case.fingerprint + f"{case.loss.name} {question.dtype} {question.output} {what}".encode()
+        key = question.case.kept_as(question.dtype, question.output, what)
         found = self._cache.get(key)
         if found is not None:
             return _unpack(found)

@@ -28,7 +28,7 @@ class Requests:
         return question.output, self._last[2]
 
     def _given(self, case: Case, dtype: str) -> bytes:
-        key = case.fingerprint + f"{case.loss.name} {dtype} {' '.join(case.outputs)} given".encode()
+        key = case.kept_as(dtype, *case.outputs, "given")
         found = self._cache.get(key)
         if found is not None:
             return bytes(found)

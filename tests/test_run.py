@@ -714,12 +714,26 @@ def test_a_command_is_found_without_the_other_modules(module, commands):
         assert not {f"conformance.cli.{other}" for other in MODULES if other != module} & found
 
 
+ASKING = """
+import sys
+import conformance.targets.stream as stream
+from conformance.cli import main
+
+def stop(chosen, limits, cache, **_):
+    cache.save()
+    print(*sys.modules)
+    raise SystemExit
+
+stream.asking = stop
+main(["run", "numpy"])"""
+
+
 @pytest.mark.parametrize(
     ("script", "heavy"),
     [
         ("from conformance.cli import _load; _load(['--version'])", {"numpy", "execnet", "rich", "conformance.plan"}),
         ("from conformance.cli import _load; _load(['run'])", {"numpy", "rich", "pydantic", "lmdb"}),
-        ("import conformance.targets.stream", {"rich", "pydantic_core", "conformance.run"}),
+        (ASKING, {"rich", "pydantic_core", "conformance.run"}),
         ("from conformance.plan import make_plan; make_plan(['numpy']).cache.save()", {"rich", "pydantic", "ruamel"}),
     ],
 )
@@ -729,8 +743,9 @@ def test_a_run_starts_without_what_only_some_need(tmp_path, script, heavy):
     environment = {**os.environ, "CONFORMANCE_CACHE": str(tmp_path)}
     command = [sys.executable, "-c", f"{script}; import sys; print(*sys.modules)"]
     for _ in range(2):  # the second time cases are found
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    assert not heavy & set(done.stdout.split())
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert "conformance" in (found := set(done.stdout.split()))
+    assert not heavy & found
 
 
 # Signs of life

@@ -75,6 +75,10 @@ class Case:
                     total.update(np.ascontiguousarray(value).tobytes())
         return total.digest()
 
+    def kept_as(self, *what: str) -> bytes:
+        """What something of the case is kept under between runs."""
+        return self.fingerprint + " ".join([self.loss.name, *what]).encode()
+
     @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the loss's value."""

@@ -1,4 +1,4 @@
-"""The command that tries frameworks: run. What comes after the plan is in `trying`."""
+"""The command that tries frameworks: run. What comes after the plan is in `judging`."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def run_command(
         file = resume or Path(chosen.results)
         start = partial(asking, jobs=chosen.jobs, in_process=in_process, new_worker=early.take)
         with Writer(file, resume=before is not None) as writer, start(left.chosen, limits, plan.cache) as arrived:
-            from conformance.cli.trying import judge_into, show  # and this while they work
+            from conformance.cli.judging import judge_into, show  # and this while they work
 
             read = judge_into(writer, left, arrived, before)
     return show(plan, read, file, update_deviations=update_deviations)

@@ -102,6 +102,7 @@ def _compare_elements(pairs: Sequence[tuple[Array, Reference]], fmt: Format) -> 
 
     expected, absolute = value[worst], error[worst]
     relative = np.where(absolute == 0, 0.0, absolute / np.abs(expected))
+    # the last fields of a comparison, in their order
     at_worst = (got[worst], expected, absolute, relative, absolute / fmt.ulp(expected), bound[worst], ratio[worst])
     precise = np.logical_and.reduceat(error <= sharp, starts)
     columns = (_counts(wrong, starts), _counts(lost, starts), precise, starts, worst - starts, *at_worst)

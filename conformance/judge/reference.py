@@ -16,8 +16,8 @@ unit roundoff: at most 2**-29 of the bound times the ratio of the published cons
 
 @dataclass
 class Reference:
-    """The exact value as `value + remainder`, and per element the pass line and the sharp grade; without a remainder,
-    `value` is exact."""
+    """The exact value as `value + remainder`, and per element the pass line and the sharp grade. The remainder is None
+    where it would be zero everywhere."""
 
     value: Array
     remainder: Array | None

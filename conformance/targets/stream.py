@@ -48,7 +48,7 @@ def asking(
     limits: Limits,
     cache: Cache,
     *,
-    jobs: int = 2,
+    jobs: int,
     in_process: bool = False,
     new_worker: NewWorker = Worker,
 ) -> Iterator[Iterator[Events]]:
@@ -56,14 +56,14 @@ def asking(
     in a process within its `limits` that `new_worker` starts; `in_process` runs them one by one in this process. The
     `cache` may hold what they are sent."""
     if in_process:
-        yield stream_here(chosen, limits)
+        yield _one_by_one(chosen, limits)
     else:
-        with streaming(chosen, jobs, limits, cache, new_worker) as events:
+        with _side_by_side(chosen, jobs, limits, cache, new_worker) as events:
             yield events
 
 
 @contextmanager
-def streaming(
+def _side_by_side(
     chosen: Chosen, jobs: int, limits: Limits, cache: Cache, new_worker: NewWorker
 ) -> Iterator[Iterator[Events]]:
     """What the workers say, from all targets as it comes, at most `jobs` of them at a time. They start at once.
@@ -139,7 +139,7 @@ def _drain(arrived: _Arrived, pool: ThreadPoolExecutor) -> None:
             thread.join(0.01)
 
 
-def stream_here(chosen: Chosen, limits: Limits) -> Iterator[Events]:
+def _one_by_one(chosen: Chosen, limits: Limits) -> Iterator[Events]:
     """What the frameworks say in this process, one target after the other."""
     for target, asked in chosen.items():
         facts: list[dict[str, str]] = []
