@@ -171,6 +171,7 @@ def test_killed_at_ten_random_moments(launcher):
     assert partly_judged, "no run was killed between its first and its last trial"
 
 
+SLOWLY = ["--adapter", "slow.py:Slow", "--cases", "cases.yaml"]
 LISTENING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has background jobs ignore Ctrl-C
@@ -179,15 +180,44 @@ main()
 """
 
 
+def started(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
+    """A run in a process group of its own, once it has judged some trials."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTENING, "run", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    results = Path("conformance-results.jsonl")
+    while not (results.is_file() and len(written_trials(results)) > 3):
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+def lives(group: int) -> bool:
+    """Whether a process group has a process left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_run_leaves_no_process_and_no_file(folder):
+    (folder / "tmp").mkdir()
+    with started(SLOWLY, TMPDIR=str(folder / "tmp")) as process:
+        process.kill()
+    end = time.monotonic() + 60
+    while lives(process.pid):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert not list((folder / "tmp").iterdir())
+
+
 def test_ctrl_c_leaves_what_was_judged_and_says_how_to_go_on(folder):
-    command = [sys.executable, "-c", LISTENING, "run", "--adapter", "slow.py:Slow", "--cases", "cases.yaml"]
-    with subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        results = Path("conformance-results.jsonl")
-        while not (results.is_file() and len(written_trials(results)) > 3):
-            assert process.poll() is None
-            time.sleep(0.01)
+    with started(SLOWLY) as process:
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
@@ -196,7 +226,7 @@ def test_ctrl_c_leaves_what_was_judged_and_says_how_to_go_on(folder):
         "finish it with `conformance run --resume conformance-results.jsonl`",
         "conformance: interrupted",
     ]
-    assert 3 < len(read_results(results).trials) < 28
+    assert 3 < len(read_results(Path("conformance-results.jsonl")).trials) < 28
 
 
 @pytest.mark.parametrize("cut", [0, 1, 200, -2, -1], ids=["before", "one byte", "inside", "brace", "its end"])

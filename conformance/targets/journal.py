@@ -5,11 +5,10 @@ Standard library only, as the worker imports it.
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import struct
-from pathlib import Path
+from typing import BinaryIO
 
 _CAPACITY = 2**20
 _LENGTH = struct.Struct("Q")
@@ -49,9 +48,8 @@ class Journal:
         _LENGTH.pack_into(self._file, 0, end - _LENGTH.size)
 
 
-def left_in(path: Path) -> bytes:
+def left_in(file: BinaryIO) -> bytes:
     """What a process that has died left there."""
-    with contextlib.suppress(OSError, struct.error):
-        data = path.read_bytes()
-        return data[_LENGTH.size :][: _LENGTH.unpack_from(data)[0]]
-    return b""
+    file.seek(0)
+    data = file.read()
+    return data[_LENGTH.size :][: _LENGTH.unpack_from(data)[0]] if len(data) >= _LENGTH.size else b""

@@ -57,7 +57,8 @@ class Worker:
         `StartError` when there is no such process."""
         self.interpreter = interpreter or Interpreter(target.python, WORKER)
         self._folder = tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
-        self._log, self._journal = Path(self._folder.name, "stderr"), Path(self._folder.name, "journal")
+        folder = Path(self._folder.name)
+        self._log, self._journal = ((folder / name).open("w+b", 0) for name in ("stderr", "journal"))
         self._outbox: queue.SimpleQueue[list[PackedRequest] | None] = queue.SimpleQueue()
         self._answered = 0
         self._channel = self.interpreter.channel
@@ -75,6 +76,7 @@ class Worker:
         if hello["status"] == "failed":
             self.close()
             raise StartError(hello["message"])
+        self._folder.cleanup()  # both sides have its files open: however they end, nothing stays on the disk
         self.environment = hello["environment"]
         threading.Thread(target=self._post, daemon=True).start()
         return self
@@ -91,8 +93,8 @@ class Worker:
             "adapter": target.adapter.location,
             "device": target.device,
             "mode": target.mode,
-            "stderr": str(self._log),
-            "journal": str(self._journal),
+            "stderr": self._log.name,
+            "journal": self._journal.name,
             "memory": int(memory * 2**30),
             "twice": not cpu if limits.twice is None else limits.twice,
         }
@@ -137,12 +139,13 @@ class Worker:
 
     def last_words(self) -> str:
         """The last lines that the process wrote to its standard error."""
-        with contextlib.suppress(OSError), self._log.open("rb") as file:
-            file.seek(max(self._log.stat().st_size - _LAST_BYTES, 0))
-            return "\n".join(file.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
-        return ""
+        size = self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(size - _LAST_BYTES, 0))
+        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
 
     def close(self) -> None:
         self._outbox.put(None)
         self.interpreter.end()
+        self._log.close()
+        self._journal.close()
         self._folder.cleanup()

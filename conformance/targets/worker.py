@@ -44,10 +44,10 @@ def serve(channel: Any) -> None:
     except BaseException as error:
         channel.send({"status": "failed", "message": describe(error), "traceback": _sendable(traceback.format_exc())})
         return
-    channel.send({"status": "ready", "environment": environment})
+    journal = Journal(setup["journal"])
+    channel.send({"status": "ready", "environment": environment})  # after which the host takes the files' names away
     healthy = _alive(adapter)
     process = os.getpid()
-    journal = Journal(setup["journal"])
     gc.freeze()  # what has been imported stays: no need to look for garbage in it again and again
 
     def send() -> None:
