@@ -32,7 +32,7 @@ class Journal:
 
     def add(self, data: bytes) -> None:
         """Raises OSError where somebody has closed the files of this process: then nobody will hear of anything."""
-        os.fstat(self._descriptor)
+        os.get_inheritable(self._descriptor)  # the cheapest question that a closed descriptor does not answer
         self._file[self._end : self._end + len(data)] = data
         self._holds(self._end + len(data))
 
