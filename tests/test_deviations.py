@@ -291,6 +291,10 @@ def test_a_review_that_is_overdue_is_a_warning(run):
         "Input should be a valid string",
         "deviations:\n  - {trials: [a], reason: r, review: soon}\n": ":2: deviations.0.review: "
         "Input should be a valid date or datetime, input is too short",
+        "deviations:\n  - {trials: [a], reason: r,\n     review: 2027-13-45}\n": ":3: cannot be read: "
+        "2027-13-45 is no date: month must be in 1..12",
+        "deviations:\n  - [\n": ":3: cannot be read: "
+        "while parsing a flow node expected the node content, but found '<stream end>'",
     }.items(),
 )
 def test_one_mistake_gives_one_line(tmp_path, text, problem):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from conformance.casefiles.build import build_case
@@ -21,6 +20,7 @@ from conformance.casefiles.case import Case
 from conformance.casefiles.schema import case_model
 from conformance.errors import Problem
 from conformance.losses import LOSSES
+from conformance.marked import load, place
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)")
 """JSON's way to write a character beyond U+FFFF, which means something else in YAML."""
@@ -37,9 +37,8 @@ def read_file(path: Path, file: str, problems: list[Problem]) -> list[Case]:
         problems.append(Problem(file, error.lineno, "", f"not valid JSON: {error.msg}"))
         return []
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        problems.append(Problem(file, mark.line + 1 if mark else None, "", f"not valid YAML: {what}"))
+        line, what = place(error)
+        problems.append(Problem(file, line, "", f"not valid YAML: {what}"))
         return []
     except (YAMLError, ValueError, RecursionError) as error:
         problems.append(Problem(file, None, "", f"not valid YAML: {str(error).splitlines()[0] or error!r}"))
@@ -56,7 +55,7 @@ def parse(path: Path) -> Any:
     if path.suffix == ".json":
         json.loads(text)  # YAML is a superset of JSON and keeps the lines, but would accept more than JSON
         text = _SURROGATES.sub(lambda found: found[1] + json.loads(f'"{found[2]}"'), text.replace("\t", " "))
-    return YAML(typ="rt", pure=True).load(text)
+    return load(text)
 
 
 def _read_document(file: str, document: Any, problems: list[Problem]) -> list[Case]:

@@ -69,11 +69,16 @@ def load_lists(paths: Iterable[Path], key: str, kind: type[Entry], problems: lis
 
 def _load_list(path: Path, key: str, kind: type[Entry], problems: list[Problem]) -> list[Entry]:
     from pydantic import ValidationError  # not before there is a list
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    from conformance.marked import load, place
 
     try:
-        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+        document = load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line, said = place(error)
+        problems.append(Problem(str(path), line, "", f"cannot be read: {said}"))
+        return []
     except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
         problems.append(Problem(str(path), None, "", f"cannot be read: {' '.join(str(error).split())}"))
         return []

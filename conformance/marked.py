@@ -1,0 +1,34 @@
+"""YAML 1.2 as nested mappings and lists that know their lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError
+
+
+class _Constructor(RoundTripConstructor):
+    def construct_yaml_timestamp(self, node: Any, values: Any = None) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node, values)
+        except ValueError as error:  # which does not say where
+            raise ConstructorError(None, None, f"{node.value} is no date: {error}", node.start_mark) from error
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
+
+
+def load(text: str) -> Any:
+    """The one document of a text. Raises ruamel's `YAMLError` and, for tags that do not fit, whatever it trips over."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Constructor = _Constructor
+    return yaml.load(text)
+
+
+def place(error: MarkedYAMLError) -> tuple[int | None, str]:
+    """The line of what is wrong with a text, as far as it is known, and what it is."""
+    mark = error.problem_mark or error.context_mark
+    said = " ".join(part for part in (error.context, error.problem) if part)
+    return mark.line + 1 if mark else None, said
