@@ -34,7 +34,7 @@ def rewritten(path: Path, narrowed: Narrowed, added: Sequence[Mapping[str, Any]]
     lines[end:end] = [line for entry in added for line in _entry(entry, _column(lines, starts))]
     for i in sorted(narrowed, reverse=True):
         if any(narrowed[i]):
-            _narrow(lines, listed.value[i], narrowed[i])
+            _narrow(path, lines, listed.value[i], narrowed[i])
         else:
             del lines[starts[i] : _after(lines, starts[i])]
     empty = not added and len(starts) == len([i for i in narrowed if not any(narrowed[i])])
@@ -48,10 +48,12 @@ def rewritten(path: Path, narrowed: Narrowed, added: Sequence[Mapping[str, Any]]
     raise _by_hand(path, listed.start_mark.line)
 
 
-def _narrow(lines: list[str], entry: Any, narrowed: Sequence[Sequence[str]]) -> None:
+def _narrow(path: Path, lines: list[str], entry: Any, narrowed: Sequence[Sequence[str]]) -> None:
     (globs,) = [value for key, value in entry.value if key.value == "trials"]
     if globs.flow_style:
         first, last = globs.start_mark, globs.end_mark
+        if any(re.search(r"\s#", line) for line in lines[first.line : last.line]):
+            raise _by_hand(path, first.line)  # a comment within would be lost
         kept = ", ".join(json.dumps(glob) for became in narrowed for glob in became)
         lines[first.line : last.line + 1] = [
             f"{lines[first.line][: first.column]}[{kept}]{lines[last.line][last.column :]}"

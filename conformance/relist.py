@@ -130,7 +130,8 @@ def _write(path: Path, narrowed: Mapping[int, list[list[str]]], new: list[dict[s
     try:
         if not path.exists():
             path.write_text(_NEW_LIST, encoding="utf-8")
-        path.write_text(rewritten(path, narrowed, new), encoding="utf-8")
+        newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+        path.write_text(rewritten(path, narrowed, new), encoding="utf-8", newline=newline)
     except OSError as error:
         problem = Problem(str(path), None, "", f"cannot be written: {error.strerror or error}")
         raise DeviationError([problem]) from error

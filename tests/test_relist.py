@@ -34,7 +34,7 @@ def run(tmp_path, monkeypatch, capsys):
     Path("cases.yaml").write_text(CASES)
 
     def command(listed: str, *arguments: str):
-        Path("ours.yaml").write_text(listed)
+        Path("ours.yaml").write_text(listed, newline="")
         given = ["--adapter", f"{MINIATURES}:SmoothingOverKMinus1", "--cases", "cases.yaml", "--results", "r.jsonl"]
         with pytest.raises(SystemExit) as caught:
             main(["run", *given, "--deviations", "ours.yaml", *arguments])
@@ -213,11 +213,21 @@ def test_other_ways_to_write_a_list(tmp_path, text, narrowed, changed):
     assert rewritten(tmp_path / "l.yaml", narrowed, []) == changed
 
 
-def test_what_cannot_be_rewritten_by_lines_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "trials", ["\n  - a\n  - &b b\n  - *b", "[a,  # why a\n    b, c]"], ids=["an alias", "a comment inside"]
+)
+def test_what_cannot_be_rewritten_by_lines_is_refused(tmp_path, trials):
     path = tmp_path / "l.yaml"
-    path.write_text("deviations:\n- trials:\n  - a\n  - &b b\n  - *b\n  reason: r\n")
+    path.write_text(f"deviations:\n- trials: {trials}\n  reason: r\n")
     with pytest.raises(DeviationError, match="change it by hand"):
         rewritten(path, {0: [["a"], ["x"], ["b"]]}, [])
+
+
+def test_the_ends_of_lines_stay_as_they_are(run):
+    listed = "deviations:\r\n  - {trials: [softmax/gone], reason: r}\r\n  - {trials: ['*smoothed*'], reason: r}\r\n"
+    run(listed)
+    written = Path("ours.yaml").read_bytes()
+    assert (written.count(b"\r\n"), written.count(b"\n"), b"gone" in written) == (2, 2, False)
 
 
 @pytest.mark.parametrize(
