@@ -150,19 +150,35 @@ def test_an_adapter_that_does_not_import(tmp_path, source, what):
 
 def test_every_fault_of_an_adapter_is_listed(tmp_path):
     path = tmp_path / "adapter.py"
-    path.write_text("class Mine:\n    name = 'two words'\n    def softmax(self, *, axis=1): ...\n")
+    path.write_text(
+        "class Mine:\n    name = 'two words'\n    requires = 'numpy'\n    devices = None\n    modes = ('eager', '')\n"
+        "    accuracy = {'float32': ('a', 'b', 'c')}\n    def softmax(self, *, axis=1): ...\n"
+    )
     with pytest.raises(TargetError) as caught:
         find_adapters([f"{path}:Mine"])
     assert str(caught.value).splitlines() == [
         f"adapter {path}:Mine does not keep the adapter contract:",
         "  the class attribute `name` must be a text without spaces, colons, * ? [ or ], not 'two words'",
+        "  the class attribute `requires` must be a tuple of texts, not 'numpy'",
+        "  the class attribute `devices` must be a tuple of texts, not None",
+        "  the class attribute `modes` must be a tuple of texts, not ('eager', '')",
         "  the method `environment` is missing",
         "  the method `to_native` is missing",
         "  the method `to_numpy` is missing",
+        '  `accuracy` must map a dtype to the errors of exp, log and log1p, as {"float32": (1.0, 1.0, 1.0)}',
         "  `__init__` must take (device, mode)",
         "  `softmax` must take (logits) by position and its options by keyword",
         "  `softmax` has axis=1 by default, where the loss has -1",
     ]
+
+
+def test_a_package_inside_one_that_is_missing_is_missing(tmp_path):
+    path = tmp_path / "adapter.py"
+    path.write_text(
+        "from conformance.adapters.numpy_reference import NumPy\nclass Mine(NumPy):\n"
+        "    name = 'mine'\n    requires = ('no_such_package.part', 'os.path')\n"
+    )
+    assert find_adapters([f"{path}:Mine"])["mine"].missing() == ["no_such_package.part"]
 
 
 @pytest.mark.parametrize("location", [adapter.location for adapter in find_adapters().values()])

@@ -41,7 +41,7 @@ class Adapter:
 
     def missing(self) -> list[str]:
         """Packages that it requires and that are not installed here."""
-        return [name for name in self.requires if find_spec(name) is None]
+        return [name for name in self.requires if not _is_installed(name)]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.adapter.name}:{self.device}:{self.mode}"
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
 
 
 def find_adapters(user_files: Sequence[str] = ()) -> dict[str, Adapter]:
@@ -152,6 +159,11 @@ def contract_faults(cls: Any) -> list[str]:
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name or set(name) & set(":[]*? \t\n"):
         faults.append(f"the class attribute `name` must be a text without spaces, colons, * ? [ or ], not {name!r}")
+    faults += [
+        f"the class attribute `{known}` must be a tuple of texts, not {getattr(cls, known)!r}"
+        for known in ("requires", "devices", "modes")
+        if not _are_texts(getattr(cls, known, ()))
+    ]
     needed = ("environment", "to_native", "to_numpy")
     faults += [f"the method `{method}` is missing" for method in needed if not callable(getattr(cls, method, None))]
     if not _is_accuracy(getattr(cls, "accuracy", {})):
@@ -189,11 +201,19 @@ def _signature_faults(cls: Any, loss: str) -> list[str]:
     return faults
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(isinstance(text, str) and text for text in value)
+
+
 def _is_accuracy(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        dtype in DTYPES and isinstance(errors, tuple) and len(errors) == 3 and all(e > 0 for e in errors)
+        dtype in DTYPES and isinstance(errors, tuple) and len(errors) == 3 and all(map(_is_positive, errors))
         for dtype, errors in value.items()
     )
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value > 0
 
 
 def _accepts(function: Any, count: int) -> bool:
