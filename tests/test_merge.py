@@ -143,6 +143,15 @@ def test_what_was_run_comes_before_what_was_not(folder):
         assert read_results(Path("joined.jsonl")).footer.counts == {"pass": 28}
 
 
+def test_parts_with_a_list_that_was_edited_between_them_stay_apart(folder, capsys):
+    files = read_results(Path("2.jsonl")).header.files
+    change("2.jsonl", files={**files, "adapters/ours.py": "two"})
+    change("3.jsonl", files={**files, "adapters/ours.py": "three"})
+    assert call("merge", "1.jsonl", "2.jsonl", "3.jsonl", "--results", "joined.jsonl") == 2
+    said = "conformance: 1 problem found:\n  3.jsonl: adapters/ours.py was another one in the run of 2.jsonl\n"
+    assert capsys.readouterr().err == said
+
+
 def test_everything_that_keeps_files_apart_is_said_at_once(folder, capsys):
     change("2.jsonl", cases_digest="0123456789abcdef", suite_version="0.0.1")
     results = read_results(Path("wrong.jsonl"))

@@ -24,7 +24,7 @@ def merge(files: Named, command: list[str]) -> list[Line]:
 
     Raises `ResultsError` naming everything in which the files do not belong together.
     """
-    problems = [*_differing(files), *_versions(files), *_missing_shards(files), *_disagreements(files)]
+    problems = [*_differing(files), *_edited(files), *_versions(files), *_missing_shards(files), *_disagreements(files)]
     if problems:
         raise ResultsError(problems)
     trials = list(_trials(files).values())
@@ -117,6 +117,18 @@ def _differing(files: Named) -> list[Problem]:
             if found != expected:
                 said = f"{what}, {found:.12}, differs from {expected:.12} in {first}"
                 problems.append(Problem(str(path), None, "", said))
+    return problems
+
+
+def _edited(files: Named) -> list[Problem]:
+    """Adapters and lists that were not the same as for an earlier file."""
+    seen: dict[str, tuple[str, Path]] = {}
+    problems = []
+    for path, results in files.items():
+        for name, digest in results.header.files.items():
+            before, where = seen.setdefault(name, (digest, path))
+            if before != digest:
+                problems.append(Problem(str(path), None, "", f"{name} was another one in the run of {where}"))
     return problems
 
 
