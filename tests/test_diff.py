@@ -70,6 +70,7 @@ def kinds(old: Results, new: Results, factor: float = 2.0) -> list[str]:
         (trial("pass"), trial("known"), "changed outcome"),
         (trial("mismatch"), trial("known"), "changed outcome"),
         (trial("pass"), trial("unsupported"), "no longer run"),
+        (trial("known"), trial("unsupported"), "no longer run"),
         (trial("mismatch"), trial("unsupported"), "changed outcome"),
         (trial(differing=0), trial(differing=3), "changed outcome"),
         (trial(differing=3), trial(differing=2), None),
@@ -176,6 +177,18 @@ def test_what_an_incomplete_run_lacks_is_inconclusive():
     assert (found.complete, found.notes) == (False, ["NEW is incomplete: 1 of 2 planned trials"])
 
 
+@pytest.mark.parametrize("verdict", ["not run", "crash"])
+def test_a_run_in_which_not_everything_was_run_is_incomplete(verdict):
+    done = results(trial(verdict), trial("not run", output="gradient"))
+    found = diff(done, done)
+    assert (found.complete, found.changes) == (False, [])
+    assert found.notes[0] == f"OLD is incomplete: {int(verdict == 'crash')} of 2 planned trials"
+
+
+def test_a_run_of_nothing_is_incomplete():
+    assert not diff(results(trial()), results()).complete
+
+
 def test_what_differs_between_the_runs_is_noted():
     new = results(
         trial(), suite_version="1.1", cases_digest="x", host={"processor": "A Loom"}, facts={"torch": "2.14.0"}
@@ -243,6 +256,7 @@ def test_a_regression_is_status_1_and_comes_first(command):
     assert status == 1
     assert out.splitlines() == [
         "REGRESSION: 2 new failure, 1 no longer run; 3 trials compared",
+        "note: NEW is incomplete: 2 of 3 planned trials",
         "",
         "New failures (2)",
         "  softmax/a[torch:cpu:eager-float32] and 1 more of this case: float32 gradient",
@@ -256,7 +270,9 @@ def test_a_regression_is_status_1_and_comes_first(command):
 
 
 def test_no_regression_is_status_0(command):
-    assert command(BAD, BAD)[:2] == (0, "no regression: nothing changed; 3 trials compared\n")
+    assert command(BAD, BAD)[0] == 3, "some of it was not run"
+    ran = results(*BAD.trials[:2])
+    assert command(ran, ran)[:2] == (0, "no regression: nothing changed; 2 trials compared\n")
     status, out, _ = command(
         results(off(8, "mismatch"), off(0.6, output="gradient")), results(off(1), off(3, output="gradient"))
     )

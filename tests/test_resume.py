@@ -229,6 +229,28 @@ def test_ctrl_c_leaves_what_was_judged_and_says_how_to_go_on(folder):
     assert 3 < len(read_results(Path("conformance-results.jsonl")).trials) < 28
 
 
+def test_ctrl_c_does_not_wait_for_a_framework_that_hangs(folder):
+    Path("slow.py").write_text(SLOW.replace('raise ValueError("no luck")', "time.sleep(600)"))
+    with started([*SLOWLY, "--timeout", "600"]) as process:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+def test_a_file_that_is_being_written_is_left_to_who_writes_it(conformance, finished):
+    before = b"".join(finished[:5])
+    Path("r.jsonl").write_bytes(before)
+    with Writer(Path("r.jsonl"), resume=True):
+        for arguments in (["--resume", "r.jsonl"], ["numpy", "--cases", "cases.yaml", "--results", "r.jsonl"]):
+            status, _, err = conformance("run", *arguments)
+            assert (status, err) == (
+                2,
+                "conformance: cannot write results to r.jsonl: another run is still writing it\n",
+            )
+    assert Path("r.jsonl").read_bytes() == before
+    assert conformance("run", "--resume", "r.jsonl")[0] == 0
+
+
 @pytest.mark.parametrize("cut", [0, 1, 200, -2, -1], ids=["before", "one byte", "inside", "brace", "its end"])
 def test_a_line_that_was_cut_is_judged_again(conformance, whole, finished, cut):
     """Wherever the cut is; a line that lacks only its end is whole."""

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from conformance.losses import LOSSES
 from conformance.report.progress import Progress, waiting
 from conformance.report.summary import in_short
 from conformance.results.file import Writer, read_all, read_results
-from conformance.results.records import Environment, Footer, Header, Trial
+from conformance.results.records import Environment, Footer, Header, Trial, as_json
 from conformance.targets.names import find_adapters
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
@@ -354,8 +355,7 @@ def test_a_framework_that_does_not_start_is_not_run(run, name, message):
 def test_a_process_that_dies_while_it_starts_is_not_run(run):
     done = run("DiesAtStart")
     assert (done.status, set(done.verdicts().values())) == (3, {"not run"})
-    assert done.message().startswith("could not be started: EOFError")
-    assert done.message().endswith("last words")
+    assert done.message() == "could not be started: the process ended with status 1 last words"
 
 
 def test_one_target_that_does_not_start_leaves_the_others(run):
@@ -614,6 +614,41 @@ def test_a_writer_that_wrote_nothing_leaves_an_earlier_file(tmp_path):
         pass
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_one_and_its_file_is_written(tmp_path):
+    path, link = tmp_path / "r.jsonl", tmp_path / "link.jsonl"
+    path.write_text("earlier")
+    link.symlink_to(path)
+    with Writer(link) as writer:
+        writer.write(HEADER)
+    assert link.is_symlink()
+    assert (read_results(path).header, list(tmp_path.iterdir())) == (HEADER, [link, path])
+
+
+def test_what_is_no_regular_file_is_written_as_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        with Writer(pipe) as writer:
+            writer.write(HEADER)
+        assert read.result() == as_json(HEADER) + "\n"
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no device that is always full")
+def test_a_full_disk_is_said():
+    said = "cannot write results to /dev/full: No space left on device"
+    with Writer(Path("/dev/full")) as writer, pytest.raises(ResultError, match=said):
+        writer.write(HEADER)
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_closed_stream_is_no_hindrance(stream):
+    command = f'exec "{sys.executable}" -m conformance list losses {stream}>&-'
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("cut", [1, 30, 90])

@@ -34,6 +34,9 @@ INTERRUPTED, PIPE_CLOSED = 130, 141
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its status; what is the user's to fix is said without a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it is closed, and the next file that is opened would take its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         _load((sys.argv[1:] if arguments is None else arguments)[:1])
         status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")

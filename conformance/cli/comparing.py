@@ -14,7 +14,7 @@ from conformance.report import changes
 from conformance.report.terminal import console, print_results
 from conformance.report.write import write_text
 from conformance.results.diff import REGRESSIONS, Diff, diff, renamed
-from conformance.results.file import Writer, read_all, read_results
+from conformance.results.file import Writer, collect, read_all
 from conformance.results.merge import merge
 from conformance.results.records import as_plain, json_of
 from conformance.results.status import INCOMPLETE, MISMATCH
@@ -39,7 +39,7 @@ def merge_command(*files: Path, results: Path) -> int:
     lines = merge(read, ["conformance", *sys.argv[1:]])
     with Writer(results) as writer:
         writer.write(*lines)
-    merged = read_results(results)
+    merged = collect(results, lines)
     print_results(console(), merged)
     print(f"Results: {results}")
     assert merged.footer is not None

@@ -51,7 +51,7 @@ def print_results(console: Console, results: Results) -> None:
         console.print(f"deviation to look at again: {entry}", soft_wrap=True, highlight=False, markup=False)
     status = results.footer.exit_status
     console.print(
-        f"{results.footer.judged} of {results.header.planned} planned trials in {results.footer.seconds:.1f} s; "
+        f"{len(results.judged)} of {results.header.planned} planned trials in {results.footer.seconds:.1f} s; "
         f"exit status {status}: {EXIT_MEANING.get(status, 'unusable input')}.",
         highlight=False,
         soft_wrap=True,

@@ -35,9 +35,9 @@ def other_machine(old: Results, new: Results) -> frozenset[str]:
 
 def incomplete(old: Results, new: Results) -> Iterator[str]:
     for name, results in (("OLD", old), ("NEW", new)):
-        if not results.complete:
-            judged, planned = len(results.trials), results.header.planned
-            yield f"{name} is incomplete: {judged} of {planned} planned trials"
+        if not results.all_run:
+            ran, planned = len(results.judged), results.header.planned
+            yield f"{name} is incomplete: {ran} of {planned} planned trials"
 
 
 def environment_notes(old: Results, new: Results) -> Iterator[str]:

@@ -90,7 +90,7 @@ def diff(old: Results, new: Results, factor: float = 2.0) -> Diff:
     ]
     changes.sort(key=lambda change: (KINDS.index(change.kind), -_growth(change), change.id))
     notes = [*incomplete(old, new), *environment_notes(old, new)]
-    return Diff(compared=len(both), complete=old.complete and new.complete, notes=notes, changes=changes)
+    return Diff(compared=len(both), complete=old.all_run and new.all_run, notes=notes, changes=changes)
 
 
 def renamed(results: Results, names: Mapping[str, str]) -> Results:
@@ -160,7 +160,7 @@ def _not_run(old: Trial, new: Trial) -> tuple[Kind | None, str]:
 def _other_verdict(old: Trial, new: Trial) -> tuple[Kind, str]:
     """A failure is new when there was none, or when only now the process dies or hangs. What passed must stay."""
     said, died = f"{old.verdict} -> {new.verdict}", ("crash", "timeout")
-    if (old.verdict, new.verdict) == ("pass", "unsupported"):
+    if new.verdict == "unsupported" and old.verdict not in FAILING:
         return "no longer run", f"{said}: {new.message}".rstrip(": ")
     if new.verdict in FAILING and (old.verdict not in FAILING or (new.verdict in died and old.verdict not in died)):
         return "new failure", f"{said}: {new.message}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterable
@@ -24,33 +26,46 @@ _NAMED = 10
 class Writer:
     """Writes lines, flushed at once: what was judged survives a kill. Use as a context manager.
 
-    A new file takes the place of an earlier one with its first line. With `resume` the lines go behind those of the
-    earlier file, whose half-written last line is removed first.
+    A new file takes the place of an earlier one with its first line; a link stays one, and a device or a pipe is
+    written as it is. With `resume` the lines go behind those of the earlier file, whose half-written last line is
+    removed first. Nobody else may write the file meanwhile.
     """
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         """Raises `ResultError` when `path` cannot be written; a file that was there is then untouched."""
         self.path = path
-        self._placed = resume
-        self._new = path.with_name(f".{path.name}.{os.getpid()}")
+        self._place = path.resolve()
+        self._new = self._place.with_name(f".{self._place.name}.{os.getpid()}")
+        self._placed = resume or (self._place.exists() and not self._place.is_file())
         try:
-            if resume:
-                self._file: IO[bytes] = path.open("r+b")
-                _seek_end_of_lines(self._file)
-                return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError("Is a directory")
-            self._file = self._new.open("wb")
+            if not resume:
+                self._place.parent.mkdir(parents=True, exist_ok=True)
+                _lock_earlier(self._place)
+            mode, place = ("r+b", path) if resume else ("wb", self._place if self._placed else self._new)
+            self._file: IO[bytes] = place.open(mode)
         except OSError as error:
-            raise ResultError(f"cannot write results to {path}: {error.strerror or error}") from error
+            raise self._cannot(error) from error
+        try:
+            _lock(self._file)
+            if resume:
+                _seek_end_of_lines(self._file)
+        except OSError as error:
+            self.close()
+            raise self._cannot(error) from error
 
     def write(self, *lines: Line) -> None:
-        self._file.write("".join(as_json(line) + "\n" for line in lines).encode())
-        self._file.flush()
-        if not self._placed:  # only now does a new run take the place of the old one
-            self._new.replace(self.path)
-            self._placed = True
+        """Raises `ResultError` when there is no room for them."""
+        try:
+            self._file.write("".join(as_json(line) + "\n" for line in lines).encode())
+            self._file.flush()
+            if not self._placed:  # only now does a new run take the place of the old one
+                self._new.replace(self._place)
+                self._placed = True
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _cannot(self, error: OSError) -> ResultError:
+        return ResultError(f"cannot write results to {self.path}: {error.strerror or error}")
 
     def __enter__(self) -> Writer:
         return self
@@ -59,9 +74,27 @@ class Writer:
         self.close()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written was said
+            self._file.close()
         if not self._placed:
             self._new.unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Keep others from a file while it is open, where its file system can. Raises `OSError` when one is at it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError("another run is still writing it") from None
+    except OSError:
+        return
+
+
+def _lock_earlier(path: Path) -> None:
+    """Raises `OSError` when somebody is at the file that is to be replaced."""
+    if path.is_file():
+        with path.open("rb") as file:
+            _lock(file)
 
 
 def _seek_end_of_lines(file: IO[bytes]) -> None:
@@ -99,7 +132,13 @@ class Results:
 
     @property
     def complete(self) -> bool:
+        """Whether every trial that was planned is accounted for, be it as not run."""
         return self.footer is not None and self.footer.judged == self.header.planned
+
+    @property
+    def all_run(self) -> bool:
+        """Whether something was planned, and all of it was run."""
+        return self.footer is not None and 0 < self.header.planned == len(self.judged)
 
     @property
     def judged(self) -> dict[str, Trial]:
