@@ -127,7 +127,7 @@ class _Controller:
         path = self._config.getoption("--conformance-results")
         if not path and self._config.getoption("--conformance-update-deviations"):
             raise pytest.UsageError("--conformance-update-deviations: name a file with --conformance-results")
-        if path:
+        if path and not self._config.option.collectonly:  # what is only listed is no run
             from conformance.errors import ConformanceError  # inert until asked for
             from conformance.pytest_session import Recorder
 

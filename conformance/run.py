@@ -165,7 +165,8 @@ def _record(identity: str, event: Answered, judgement: Judgement, ref: Reference
         measured["options"] = {k: shown(x) if isinstance(x, np.ndarray) else x for k, x in question.exact[1].items()}
         if question.exact[2] is not None:
             measured["inputs"]["upstream gradient"] = shown(question.exact[2])
-        measured["got_all"] = None if answer.array is None else shown(answer.array.astype(np.float64))
+        got = answer.array
+        measured["got_all"] = None if got is None or got.dtype.kind == "c" else shown(got.astype(np.float64))
         measured["expected_all"] = None if ref is None else shown(ref.value)
     entry, said = judgement.entry, judgement.declared
     return Trial(

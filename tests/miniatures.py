@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import Literal
 import numpy as np
 from conformance.adapters.numpy_reference import NumPy
 
-from conformance.targets.contract import composed
+from conformance.targets.contract import Unsupported, composed
 
 UNLUCKY = 13.0
 
@@ -504,6 +505,57 @@ class Forks(NumPy):
             warnings.simplefilter("ignore")
             os.fork()
         return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class DiesBesideAChild(NumPy):
+    """Starts a process, which has its pipes open, and dies of a signal for an unlucky input."""
+
+    name = "dies_beside_a_child"
+
+    def environment(self):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
+        return {**super().environment(), "child": str(child.pid)}
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class SpeaksNoUnicode(NumPy):
+    """Has bytes that are no UTF-8 in everything that it says."""
+
+    name = "speaks_no_unicode"
+
+    def environment(self):
+        return {"name\udce9": "value\udce9"}
+
+    def device_of(self, tensor):
+        return "cpu:\udce9"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        if unlucky(logits):
+            raise Unsupported("no file caf\udce9")
+        return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class ReturnsComplexNumbers(NumPy):
+    """Gives complex numbers back for an unlucky input."""
+
+    name = "returns_complex_numbers"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        value = super().cross_entropy(logits, target, reduction=reduction)
+        return value.astype(np.complex64) if unlucky(logits) else value
+
+
+class DiesOfASignalAtStart(NumPy):
+    """Does not live long enough to say that it is ready."""
+
+    name = "dies_of_a_signal_at_start"
+
+    def __init__(self, device, mode):
+        os.kill(os.getpid(), signal.SIGSEGV)
 
 
 class LeavesThreads(NumPy):

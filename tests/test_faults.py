@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def trials(results):
         ("ClosesEverything", "--timeout 5", {"unlucky"}, ("crash", "timeout"), ""),
         ("LosesItsDevice", "", {"unlucky"}, "error", "RuntimeError: CUDA error: device-side assert triggered"),
         ("FallsBackToCpu", "", {"unlucky"}, "error", "asked for gpu, but computed on cpu"),
+        ("DiesBesideAChild", "--timeout 600", {"unlucky"}, "crash", "the process died of SIGSEGV"),
+        ("ReturnsComplexNumbers", "", {"unlucky"}, "mismatch", "returned dtype complex64, expected float32"),
+        ("LeavesPython", "--in-process", {"unlucky"}, "error", "SystemExit"),
         ("WorksOnce", "--twice", {"first gradient", "last gradient"}, "error", "backward through the graph a second"),
     ],
 )
@@ -112,6 +116,7 @@ def test_the_last_lines_are_those_before_the_end(run):
     ("name", "message"),
     {
         "LeavesPythonAtStart": "could not be started: SystemExit: no license found",
+        "DiesOfASignalAtStart": "could not be started: the process died of SIGSEGV",
         "HangsAtStart": "could not be started: did not start within 2 s",
     }.items(),
 )
@@ -120,6 +125,31 @@ def test_a_framework_that_never_starts_is_not_run(run, monkeypatch, name, messag
     results = run(name)
     assert results.footer.exit_status == 3
     assert {(trial.verdict, trial.message) for trial in results.trials} == {("not run", message)}
+
+
+def test_what_is_no_utf_8_is_written_as_escapes(run):
+    results = run("SpeaksNoUnicode")
+    found = trials(results)
+    unlucky = found.pop("unlucky")
+    assert (unlucky.verdict, unlucky.message) == ("unsupported", "no file caf\\udce9")
+    assert {(trial.verdict, trial.device) for trial in found.values()} == {("pass", "cpu:\\udce9")}
+    assert results.environments == {"speaks_no_unicode:cpu:eager": {"name\\udce9": "value\\udce9"}}
+
+
+def test_what_a_framework_has_started_ends_with_it(run):
+    results = run("DiesBesideAChild")
+    (facts,) = results.environments.values()
+    end = time.monotonic() + 60
+    with contextlib.suppress(ProcessLookupError):
+        while Path(f"/proc/{facts['child']}/stat").read_text().split(")")[1].split()[0] != "Z":
+            os.kill(int(facts["child"]), 0)
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def test_a_limit_may_be_without_end(run):
+    results = run("Faithful", options="--timeout inf --memory inf")
+    assert results.footer.counts == {"pass": 5}
 
 
 def test_a_lost_device_costs_one_trial_and_a_new_worker(run):

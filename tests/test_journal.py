@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -53,6 +54,18 @@ def test_what_does_not_fit_is_said_before(path):
     kept.add(bytes(journal._CAPACITY - 3))
     assert kept.fits(b"abc")
     assert not kept.fits(b"abcd")
+
+
+def test_where_the_disk_is_full_nothing_fits(path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    kept = Journal(str(path))
+    assert not kept
+    assert not kept.fits(b"x")
+    kept.clear()
+    assert left_in(path) == b""
 
 
 def test_a_process_whose_files_were_closed_hears_of_it(path):

@@ -246,6 +246,13 @@ def test_everything_passes(folder, numpy_options):
     assert (read_results(path).footer.exit_status, read_results(path).complete) == (0, True)
 
 
+def test_listing_the_trials_leaves_an_earlier_result_file(folder, numpy_options):
+    path = folder / "earlier.jsonl"
+    path.write_text("earlier")
+    done = run_pytest("conformance", *numpy_options, f"--conformance-results={path}", "--collect-only", "-q")
+    assert (done.returncode, path.read_text()) == (0, "earlier")
+
+
 @pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "xdist"])
 def test_a_part_chosen_by_k_is_all_that_was_planned(folder, numpy_options, processes):
     """The status in the result file is that of pytest. What -k chose is in no option, so no run can go on with it."""

@@ -17,7 +17,7 @@ from conformance.targets.answer import Answer, from_reply, request
 from conformance.targets.interpreter import StartError
 from conformance.targets.names import Target
 from conformance.targets.process import Limits, Worker
-from conformance.targets.worker import PackedRequest, answer, describe, load_class
+from conformance.targets.worker import PackedRequest, answer, describe, facts_of, load_class
 
 Answered = list[tuple[Question, Answer]]
 NewWorker = Callable[[Target, Limits], Worker]
@@ -79,12 +79,12 @@ def answers_here(
     """The same without a process of its own, for a debugger: nothing is survived, and nothing is cut short."""
     try:
         adapter = load_class(target.adapter.location)(target.device, target.mode)
-        started({str(k): str(v) for k, v in adapter.environment().items()})
-    except Exception as error:
+        started(facts_of(adapter))
+    except (Exception, SystemExit) as error:
         yield from _not_run(iter(questions), f"could not be started: {describe(error)}")
         return
     for question in questions:
-        reply = answer(adapter, request(question), twice=bool(limits.twice), caught=Exception)
+        reply = answer(adapter, request(question), twice=bool(limits.twice), caught=(Exception, SystemExit))
         if reply["status"] == "error" and reply["message"].startswith(BdbQuit.__name__):
             raise KeyboardInterrupt
         yield [(question, from_reply(reply))]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shlex
 import signal
 import subprocess
@@ -68,9 +69,15 @@ class Interpreter:
         return self.channel.receive(START_SECONDS)
 
     def kill(self) -> None:
-        """End a process that does not listen."""
+        """End a process that does not listen, and those that it has started."""
+        gateway: Any
         for gateway in self._group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it may not lead a group yet
+                os.killpg(gateway._io.popen.pid, signal.SIGKILL)
             gateway._io.kill()
+
+    def has_ended(self) -> bool:
+        return self._process.popen.poll() is not None
 
     def end(self) -> None:
         """End a process that has nothing left to say; by themselves some frameworks take a second to leave."""

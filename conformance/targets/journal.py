@@ -16,12 +16,11 @@ _LENGTH = struct.Struct("Q")
 
 
 class Journal:
-    """The worker's side. Bytes that do not fit in are to be sent without it."""
+    """The worker's side. Bytes that do not fit in are to be sent without it; where the disk is full, none do."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        os.ftruncate(self._descriptor, _LENGTH.size + _CAPACITY)
-        self._file = mmap.mmap(self._descriptor, 0)
+        self._file = _mapped(self._descriptor)
         self._end = _LENGTH.size
 
     def __bool__(self) -> bool:
@@ -46,6 +45,20 @@ class Journal:
         """Said after it is true, as the process may end in between."""
         self._end = end
         _LENGTH.pack_into(self._file, 0, end - _LENGTH.size)
+
+
+def _mapped(descriptor: int) -> mmap.mmap:
+    """An empty file in memory. To write a page that has no room on the disk is fatal, so the room is taken before;
+    where there is none, what is returned holds a length and nothing else."""
+    size = _LENGTH.size + _CAPACITY
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.ftruncate(descriptor, size)
+        return mmap.mmap(descriptor, size)
+    except OSError:
+        return mmap.mmap(-1, _LENGTH.size)
 
 
 def left_in(file: BinaryIO) -> bytes:

@@ -7,8 +7,10 @@ import io
 import os
 import pickle
 import queue
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from conformance.targets.worker import PackedRequest
 
 WORKER = "conformance.targets.worker"
+_GLANCE = 1.0
+"""Seconds after which it is seen whether a process that says nothing is still there."""
 _LAST_BYTES = 4096
 _LAST_LINES = 8
 
@@ -82,20 +86,22 @@ class Worker:
         return self
 
     def _failed(self, error: Exception) -> StartError:
-        last = self.last_words()
+        died = isinstance(error, (EOFError, OSError)) and not isinstance(error, self._channel.TimeoutError)
+        said, last = self.interpreter.cause_of_death() if died else why(error), self.last_words()
         self.close()
-        return StartError(f"{why(error)} {last}".strip())
+        return StartError(f"{said} {last}".strip())
 
     def _setup(self, target: Target, limits: Limits) -> dict[str, Any]:
         cpu = target.device == "cpu"
         memory = (_physical_gib() if cpu else 0.0) if limits.memory is None else limits.memory
+        bounded = memory * 2**30 < sys.maxsize
         return {
             "adapter": target.adapter.location,
             "device": target.device,
             "mode": target.mode,
             "stderr": self._log.name,
             "journal": self._journal.name,
-            "memory": int(memory * 2**30),
+            "memory": int(memory * 2**30) if bounded else 0,
             "twice": not cpu if limits.twice is None else limits.twice,
         }
 
@@ -113,10 +119,17 @@ class Worker:
 
     def receive(self, seconds: float) -> list[Answer]:
         """The next answers. Raises `EOFError` when the process died, `TimeoutError` when it took too long."""
-        try:
-            return self._read(self._channel.receive(seconds))
-        except self._channel.TimeoutError:
-            raise TimeoutError from None
+        end = time.monotonic() + seconds
+        while True:
+            ended = self.interpreter.has_ended()  # its pipe stays open where a process that it has started holds it
+            left = end - time.monotonic()
+            try:
+                return self._read(self._channel.receive(min(max(left, 0), _GLANCE)))
+            except self._channel.TimeoutError:
+                if ended:
+                    raise EOFError from None
+                if left <= _GLANCE:
+                    raise TimeoutError from None
 
     def left_behind(self) -> list[Answer]:
         """What a process that has died had answered and not sent yet."""

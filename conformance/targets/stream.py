@@ -16,6 +16,7 @@ from conformance.casefiles.case import Question
 from conformance.targets.answer import Answer
 from conformance.targets.conversation import NewWorker, answers, answers_here
 from conformance.targets.early import in_order
+from conformance.targets.interpreter import StartError
 from conformance.targets.names import Target
 from conformance.targets.process import Limits, Worker
 
@@ -73,12 +74,21 @@ def _side_by_side(
     arrived: _Arrived = queue.Queue(maxsize=64)
     stop = threading.Event()
 
+    workers: list[Worker] = []
+
+    def begin(target: Target, limits: Limits) -> Worker:
+        if stop.is_set():
+            raise StartError("the run was stopped")
+        worker = new_worker(target, limits)
+        workers.append(worker)
+        return worker
+
     def work(target: Target, asked: list[Question]) -> None:
         def began(facts: dict[str, str]) -> None:
             arrived.put([Started(target, facts)])
 
         try:
-            for answered in answers(target, asked, limits, began, new_worker=new_worker, cache=cache):
+            for answered in answers(target, asked, limits, began, new_worker=begin, cache=cache):
                 if stop.is_set():
                     return
                 arrived.put([Answered(target, question, answer) for question, answer in answered])
@@ -98,6 +108,8 @@ def _side_by_side(
             yield _events(arrived, parts)
         finally:
             stop.set()
+            for worker in workers:
+                worker.interpreter.kill()  # one that is at a question would be waited for
             _drain(arrived, pool)
 
 

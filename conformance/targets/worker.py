@@ -6,6 +6,7 @@ nothing else of ours than `contract`, `journal` and `wire`. It never sees an exp
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -40,7 +41,7 @@ def serve(channel: Any) -> None:
     _prepare(setup)
     try:
         adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
-        environment = {str(k): str(v) for k, v in adapter.environment().items()}
+        environment = facts_of(adapter)
     except BaseException as error:
         channel.send({"status": "failed", "message": describe(error), "traceback": _sendable(traceback.format_exc())})
         return
@@ -78,15 +79,20 @@ def serve(channel: Any) -> None:
                 send()
                 since = time.perf_counter()
         send()
+    if os.getpgrp() == process:  # the host is gone, or would have ended what the framework has started by now
+        os.killpg(process, signal.SIGKILL)
 
 
 def _prepare(setup: dict[str, Any]) -> None:
-    """Send what frameworks write to a file, and limit the memory.
+    """Send what frameworks write to a file, and limit the memory. What they start is in the group of this process,
+    so that it can be ended with it.
 
     Threads of OpenMP are to sleep while there is nothing to do, unless the user has said otherwise: on inputs this
     small they would spin most of the time, on the processors that judge.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with contextlib.suppress(OSError):  # the leader of a session is that of a group already
+        os.setpgid(0, 0)
     with Path(setup["stderr"]).open("ab", buffering=0) as file:
         os.dup2(file.fileno(), 2)
     if setup["memory"]:
@@ -106,6 +112,11 @@ def _requests(message: list[PackedRequest]) -> Iterator[dict[str, Any]]:
 def request_for(given: dict[str, Any], output: str) -> dict[str, Any]:
     """What an adapter is asked: with an upstream gradient, or for the value."""
     return given if output == "gradient" else {**given, "cotangent": None}
+
+
+def facts_of(adapter: Any) -> dict[str, str]:
+    """What an adapter says of its environment."""
+    return {_sendable(str(k)): _sendable(str(v)) for k, v in adapter.environment().items()}
 
 
 def _alive(adapter: Any) -> bool:
@@ -134,14 +145,18 @@ def load_class(location: str) -> type[Any]:
 
 
 def answer(
-    adapter: Any, request: dict[str, Any], *, twice: bool = False, caught: type[BaseException] = BaseException
+    adapter: Any,
+    request: dict[str, Any],
+    *,
+    twice: bool = False,
+    caught: type[BaseException] | tuple[type[BaseException], ...] = BaseException,
 ) -> dict[str, Any]:
     """The reply to one request: a result, `unsupported`, or an error of whatever kind the framework raised."""
     start = time.perf_counter()
     try:
         reply = _compute(adapter, request, twice)
     except Unsupported as missing:
-        reply = {"status": "unsupported", "message": str(missing)}
+        reply = {"status": "unsupported", "message": _sendable(str(missing))}
     except caught as error:
         reply = {"status": "error", "message": describe(error), "traceback": _sendable(traceback.format_exc(limit=-4))}
     reply["seconds"] = time.perf_counter() - start
@@ -208,7 +223,7 @@ def _call(adapter: Any, loss: BoundLoss, inputs: dict[str, Any], request: dict[s
         raise TypeError(f"to_numpy returned {type(array).__name__}, not a numpy array")
     if array.dtype.kind not in "biufc" and array.dtype != BFLOAT16:
         raise TypeError(f"to_numpy returned an array of {array.dtype}, which is no array of numbers")
-    return array, str(adapter.device_of(result)) if hasattr(adapter, "device_of") else ""
+    return array, _sendable(str(adapter.device_of(result))) if hasattr(adapter, "device_of") else ""
 
 
 def _differing(first: NDArray[Any], second: NDArray[Any]) -> int:
