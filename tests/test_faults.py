@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from processes import wait_for_the_end
 
 from conformance.cli import main
 from conformance.results.file import read_results
@@ -139,12 +139,7 @@ def test_what_is_no_utf_8_is_written_as_escapes(run):
 def test_what_a_framework_has_started_ends_with_it(run):
     results = run("DiesBesideAChild")
     (facts,) = results.environments.values()
-    end = time.monotonic() + 60
-    with contextlib.suppress(ProcessLookupError):
-        while Path(f"/proc/{facts['child']}/stat").read_text().split(")")[1].split()[0] != "Z":
-            os.kill(int(facts["child"]), 0)
-            assert time.monotonic() < end
-            time.sleep(0.01)
+    wait_for_the_end(int(facts["child"]))
 
 
 def test_a_limit_may_be_without_end(run):

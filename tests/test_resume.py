@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from processes import wait_for_the_end
 
 from conformance.cli import main
 from conformance.results.file import Writer, parse_line, read_results
@@ -24,12 +25,16 @@ CASES = "loss: cross_entropy\ncases:\n" + "".join(
     f"  - {{id: c{i}, logits: [{i % 14}.0, 0.25], target: 0, dtypes: [float32, float64]}}\n" for i in range(14)
 )
 SLOW = f"""
-import sys, time
+import os, sys, time
+from pathlib import Path
 sys.path.insert(0, {str(MINIATURES.parent)!r})
 from miniatures import UNLUCKY, SomeUlpsOff
 
 class Slow(SomeUlpsOff):
     name = "slow"
+
+    def __init__(self, device, mode):
+        Path("worker").write_text(str(os.getpid()))
 
     def cross_entropy(self, logits, target, *, reduction="mean"):
         time.sleep(0.01)
@@ -196,24 +201,24 @@ def started(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
     return process
 
 
-def lives(group: int) -> bool:
-    """Whether a process group has a process left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_a_killed_run_leaves_no_process_and_no_file(folder):
     (folder / "tmp").mkdir()
     with started(SLOWLY, TMPDIR=str(folder / "tmp")) as process:
         process.kill()
-    end = time.monotonic() + 60
-    while lives(process.pid):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for_the_end(int(Path("worker").read_text()))
     assert not list((folder / "tmp").iterdir())
+
+
+def test_a_framework_that_hangs_ends_after_a_run_that_was_killed(folder):
+    """One that does not let Python run, so that it cannot see that nobody listens."""
+    hang = 'Path("hangs").touch(); ctypes.PyDLL(None).sleep(600)'
+    Path("slow.py").write_text("import ctypes\n" + SLOW.replace('raise ValueError("no luck")', hang))
+    with started([*SLOWLY, "--timeout", "5"]) as process:
+        while not Path("hangs").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    wait_for_the_end(int(Path("worker").read_text()))
 
 
 def test_ctrl_c_leaves_what_was_judged_and_says_how_to_go_on(folder):

@@ -102,6 +102,7 @@ class Worker:
             "stderr": self._log.name,
             "journal": self._journal.name,
             "memory": int(memory * 2**30) if bounded else 0,
+            "seconds": limits.seconds,
             "twice": not cpu if limits.twice is None else limits.twice,
         }
 

@@ -32,6 +32,8 @@ PackedRequest = tuple[str, bytes]
 """A question on its way: the output that is asked for, and what is given, pickled."""
 _TOGETHER = 0.02
 """Answers that take less than these seconds together go out in one message."""
+_ENDLESS = 1e7
+"""Seconds from which a trial may take as long as it likes."""
 
 
 def serve(channel: Any) -> None:
@@ -51,14 +53,20 @@ def serve(channel: Any) -> None:
     process = os.getpid()
     gc.freeze()  # what has been imported stays: no need to look for garbage in it again and again
 
-    def send() -> None:
+    def send(data: bytes) -> None:
+        _alarm(0)
+        channel.send(data)
+        _alarm(setup["seconds"])
+
+    def flush() -> None:
         if journal:
-            channel.send(journal.content())
+            send(journal.content())
             journal.clear()
 
     number = 0
     for message in channel:
         since = time.perf_counter()
+        _alarm(setup["seconds"])
         for request in _requests(pickle.loads(message)):  # noqa: S301 - from our own host
             reply = answer(adapter, request, twice=setup["twice"])
             if os.getpid() != process:
@@ -66,19 +74,20 @@ def serve(channel: Any) -> None:
             reply["leaving"] = reply["status"] == "error" and healthy and not _alive(adapter)
             data = pickle.dumps((number, reply), protocol=4)
             if not journal.fits(data):
-                send()
+                flush()
             if journal.fits(data):
                 journal.add(data)  # should the process die, the host finds it there
             else:
-                channel.send(data)
+                send(data)
             number += 1
             if reply["leaving"]:
-                send()
+                flush()
                 return
             if time.perf_counter() - since > _TOGETHER:
-                send()
+                flush()
                 since = time.perf_counter()
-        send()
+        flush()
+        _alarm(0)
     if os.getpgrp() == process:  # the host is gone, or would have ended what the framework has started by now
         os.killpg(process, signal.SIGKILL)
 
@@ -98,6 +107,15 @@ def _prepare(setup: dict[str, Any]) -> None:
     if setup["memory"]:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (setup["memory"], hard))
+
+
+def _alarm(seconds: float) -> None:
+    """Let the system end this process unless it is heard of within twice the time of a trial; 0 for no longer.
+
+    By then the host would have ended it. Where that is gone, a framework that hangs may not let Python see it.
+    """
+    if seconds < _ENDLESS:
+        signal.setitimer(signal.ITIMER_REAL, 2 * seconds)
 
 
 def _requests(message: list[PackedRequest]) -> Iterator[dict[str, Any]]:
