@@ -7,18 +7,24 @@ alone; everything else in the file, comments and layout included, is left as it 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml.error import YAMLError
 
 from conformance.casefiles.case import Case, Question
 from conformance.casefiles.load import load_cases
 from conformance.casefiles.read import parse
+from conformance.errors import CaseError, Problem
 from conformance.judge.exact import enclose, exact
 from conformance.losses import Array
+from conformance.marked import load
 
 DIGITS = 24
 _READABLE = 12
@@ -26,18 +32,43 @@ _WIDTH = 120
 
 
 def frozen(path: Path) -> str:
-    """The text of a case file with the golden numbers of every case made anew."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    document = parse(path)
+    """The text of a case file with the golden numbers of every case made anew.
+
+    Raises `CaseError` where the file is not right, or is written in a way that cannot be changed line by line.
+    """
     cases = {case.name: case for case in load_cases([path])}
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    document = parse(path)
     starts = [document["cases"].lc.item(i)[0] for i in range(len(document["cases"]))]
     for entry, start in reversed(list(zip(document["cases"], starts, strict=True))):
-        lines = _replace(lines, entry, start, golden_lines(cases[entry["id"]]))
-    return "\n".join(lines) + "\n"
+        if golden := golden_lines(cases[entry["id"]]):
+            lines = _replace(path, lines, entry, start, golden)
+    made = "\n".join(lines) + "\n"
+    with contextlib.suppress(YAMLError):
+        if _beside_golden(load(made)) == _beside_golden(document):
+            return made
+    raise _by_hand(path, 1)
+
+
+def _beside_golden(document: Any) -> str:
+    """All that a file says beside golden numbers, to be compared; NaN is not equal to itself."""
+    golden = ("expected", "golden")
+    cases = [
+        {key: x for key, x in entry.items() if key not in golden or entry.get("expected") == "error"}
+        for entry in document["cases"]
+    ]
+    return json.dumps({**document, "cases": cases}, default=str)
+
+
+def _by_hand(path: Path, line: int) -> CaseError:
+    how = "golden numbers cannot be put in as it is written"
+    needed = "each case needs lines of its own in YAML, '  - id: ...' and its keys below, no comment at the numbers"
+    return CaseError([Problem(str(path), line, "", f"{how}; {needed}")])
 
 
 def golden_lines(case: Case) -> list[str]:
-    """The lines of a case that hold its golden numbers; none where nothing definite is expected."""
+    """The lines of a case that hold its golden numbers; none where no number is expected."""
     if case.raises or case.convention:
         return []
     return [*_expected_lines(case), f'    golden: "{golden_digest(case)}"']
@@ -89,7 +120,7 @@ def _flow(value: Any) -> str:
     return f"[{', '.join(_flow(x) for x in value)}]" if isinstance(value, list) else str(value)
 
 
-def _replace(lines: list[str], entry: Any, start: int, golden: list[str]) -> list[str]:
+def _replace(path: Path, lines: list[str], entry: Any, start: int, golden: list[str]) -> list[str]:
     """`lines` with the golden lines of the case at `start` replaced; they stand before its tags, or at its end."""
     keys = sorted((entry.lc.key(key)[0], key) for key in entry)
     end = _block_end(lines, keys[-1][0])
@@ -98,6 +129,8 @@ def _replace(lines: list[str], entry: Any, start: int, golden: list[str]) -> lis
     placed = False
     for line, key, after in spans:
         if key in ("expected", "golden"):
+            if any(re.search(r"(^|\s)#", dropped) for dropped in lines[line:after]):
+                raise _by_hand(path, line + 1)
             continue
         if key == "tags":
             kept += golden
@@ -119,5 +152,6 @@ def freeze(paths: list[Path]) -> list[Path]:
     texts = {path: frozen(path) for path in paths}
     changed = [path for path, text in texts.items() if text != path.read_text(encoding="utf-8")]
     for path in changed:
-        path.write_text(texts[path], encoding="utf-8")
+        newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+        path.write_text(texts[path], encoding="utf-8", newline=newline)
     return changed

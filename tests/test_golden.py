@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.casefiles.load import builtin_files, load_cases
+from conformance.cli import main
 from conformance.freeze import freeze, frozen
 
 CASE = """\
@@ -60,3 +61,56 @@ def test_a_wrong_golden_number_is_noticed(tmp_path):
     text = path.read_text()
     path.write_text(text.replace("0.693147180559945309417232", "0.693147180559945309417233"))
     assert frozen(path) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "loss: softplus\ncases:\n- id: b\n  logits: [1.0]\n",
+        "loss: softplus\ncases:\n    - id: b\n      logits: [1.0]\n",
+        "{loss: softplus, cases: [{id: b, logits: [1.0]}]}\n",
+        "loss: softplus\ncases:\n  - {id: b, logits: [1.0]}\n",
+        "loss: softplus\ncases:\n  - id: b\n    logits:\n    - 1.0\n",
+        "loss: softplus\ncases:\n  - id: a\n    logits: [1.0]\n  - expected: [1.5]\n    id: b\n    logits: [1.0]\n",
+        "loss: softplus\ncases:\n  - id: b\n    expected: [1.5]  # mine\n    logits: [1.0]\n",
+        "loss: softplus\ncases:\n  - id: b\n    expected: [1.5]\n    # mine\n    logits: [1.0]\n",
+        '{"loss": "softplus", "cases": [{"id": "b", "logits": [1.0]}]}\n',
+    ],
+    ids=["dash", "indent", "flow", "flow case", "rows", "first key", "remark", "comment", "json"],
+)
+def test_what_cannot_be_changed_by_lines_is_left_to_a_person(tmp_path, capsys, text):
+    path = tmp_path / ("f.json" if text.startswith('{"') else "f.yaml")
+    path.write_text(text)
+    assert len(load_cases([path])) == text.count("id")
+    with pytest.raises(SystemExit) as caught:
+        main(["freeze", str(path)])
+    assert (caught.value.code, path.read_text()) == (2, text)
+    assert "golden numbers cannot be put in as it is written" in capsys.readouterr().err
+
+
+def test_a_refusal_that_is_expected_stays(tmp_path):
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "loss: nll_loss\ncases:\n  - id: b\n    log_probs: [[-1.0]]\n    target: [7]\n    expected: error\n"
+    )
+    assert freeze([path]) == []
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["write", "check"])
+@pytest.mark.parametrize("content", [b"loss: [1\n", b"\xff\xfe\x00", b"loss: softplus\ncases: [{id: a}]\n"])
+def test_what_is_no_case_file_is_said(tmp_path, capsys, check, content):
+    path = tmp_path / "f.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        main(["freeze", *check, str(path)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("conformance: 1 problem found:\n")
+
+
+def test_the_ends_of_lines_stay(tmp_path):
+    path = tmp_path / "f.yaml"
+    path.write_bytes(CASE.replace("\n", "\r\n").encode())
+    freeze([path])
+    written = path.read_bytes()
+    assert b"golden" in written
+    assert written.count(b"\r\n") == written.count(b"\n")
