@@ -319,6 +319,7 @@ def test_rename(command):
     ("arguments", "message"),
     [
         (["--rename", "torch"], "--rename torch: write OLD=NEW, such as torch-fork=torch"),
+        (["--rename", "tor=x"], "--rename tor=x: old.jsonl has no target tor; it has torch:cpu:eager"),
         (["--factor", "1"], 'Invalid value "1.0" for --factor. Must be > 1.'),
         (["--format", "xml"], "Invalid value"),
         (["--output", "old.jsonl/x"], "cannot write the report to old.jsonl/x: "),

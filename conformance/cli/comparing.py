@@ -77,6 +77,10 @@ def diff_command(
         Compare a target of OLD with one of another name in NEW, as OLD=NEW, such as torch-fork=torch. Repeatable.
     """
     names, read = _names(rename or []), read_all([old, new])
+    there = read[old].header.targets
+    for name in names:
+        if not any(f"{target}:".startswith(f"{name}:") for target in there):
+            raise UsageError(f"--rename {name}={names[name]}: {old} has no target {name}; it has {', '.join(there)}")
     before, after = renamed(read[old], names), read[new]
     found = diff(before, after, factor)
     if before.trials and after.trials and not found.compared:
