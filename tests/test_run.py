@@ -637,6 +637,13 @@ def test_what_is_no_regular_file_is_written_as_it_is(tmp_path):
     assert pipe.is_fifo()
 
 
+def test_a_device_is_for_more_than_one_run():
+    with Writer(Path(os.devnull)) as one, Writer(Path(os.devnull)) as other:
+        one.write(HEADER)
+        other.write(HEADER)
+    assert Path(os.devnull).is_char_device()
+
+
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no device that is always full")
 def test_a_full_disk_is_said():
     said = "cannot write results to /dev/full: No space left on device"

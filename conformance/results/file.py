@@ -38,19 +38,15 @@ class Writer:
         self._new = self._place.with_name(f".{self._place.name}.{os.getpid()}")
         self._placed = resume or (self._place.exists() and not self._place.is_file())
         try:
-            if not resume:
-                self._place.parent.mkdir(parents=True, exist_ok=True)
-                _lock_earlier(self._place)
-            mode, place = ("r+b", path) if resume else ("wb", self._place if self._placed else self._new)
-            self._file: IO[bytes] = place.open(mode)
-        except OSError as error:
-            raise self._cannot(error) from error
-        try:
-            _lock(self._file)
             if resume:
+                self._file: IO[bytes] = _locked(path, "r+b")
                 _seek_end_of_lines(self._file)
+                return
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            if self._place.is_file():
+                _locked(self._place, "rb").close()  # nobody is at the file that is to be replaced
+            self._file = self._place.open("wb") if self._placed else _locked(self._new, "wb")
         except OSError as error:
-            self.close()
             raise self._cannot(error) from error
 
     def write(self, *lines: Line) -> None:
@@ -80,21 +76,17 @@ class Writer:
             self._new.unlink(missing_ok=True)
 
 
-def _lock(file: IO[bytes]) -> None:
-    """Keep others from a file while it is open, where its file system can. Raises `OSError` when one is at it."""
+def _locked(path: Path, mode: str) -> IO[bytes]:
+    """A file that nobody else gets while it is open, where its file system can. Raises `OSError` when one has it."""
+    file: IO[bytes] = path.open(mode)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        file.close()
         raise BlockingIOError("another run is still writing it") from None
     except OSError:
-        return
-
-
-def _lock_earlier(path: Path) -> None:
-    """Raises `OSError` when somebody is at the file that is to be replaced."""
-    if path.is_file():
-        with path.open("rb") as file:
-            _lock(file)
+        return file
+    return file
 
 
 def _seek_end_of_lines(file: IO[bytes]) -> None:
