@@ -19,7 +19,7 @@ from pathlib import Path
 import lmdb
 
 _LIBRARIES = ("numpy", "ml-dtypes", "python-flint")
-_FILES = ("cache.py", "marked.py", "references.py", "requests.py", "targets/answer.py", "targets/wire.py")
+_FILES = ("cache.py", "references.py", "requests.py", "targets/answer.py", "targets/wire.py", "yamlfile.py")
 _CODE = ("casefiles", "losses", "judge", *_FILES)
 """What of the package the kept values come from."""
 _KEPT_FILES = 1

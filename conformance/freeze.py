@@ -24,7 +24,7 @@ from conformance.casefiles.read import parse
 from conformance.errors import CaseError, Problem
 from conformance.judge.exact import enclose, exact
 from conformance.losses import Array
-from conformance.marked import load
+from conformance.yamlfile import load, rewrite
 
 DIGITS = 24
 _READABLE = 12
@@ -45,6 +45,8 @@ def frozen(path: Path) -> str:
         if golden := golden_lines(cases[entry["id"]]):
             lines = _replace(path, lines, entry, start, golden)
     made = "\n".join(lines) + "\n"
+    if made == text:
+        return text
     with contextlib.suppress(YAMLError):
         if _beside_golden(load(made)) == _beside_golden(document):
             return made
@@ -152,6 +154,5 @@ def freeze(paths: list[Path]) -> list[Path]:
     texts = {path: frozen(path) for path in paths}
     changed = [path for path, text in texts.items() if text != path.read_text(encoding="utf-8")]
     for path in changed:
-        newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
-        path.write_text(texts[path], encoding="utf-8", newline=newline)
+        rewrite(path, texts[path])
     return changed

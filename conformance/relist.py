@@ -18,6 +18,7 @@ from conformance.listfile import rewritten
 from conformance.plan import Plan
 from conformance.results.file import Results
 from conformance.results.records import FAILING, Trial
+from conformance.yamlfile import rewrite
 
 _NEW_LIST = "# Known deviations; conformance/judge/deviations.py describes the format.\ndeviations: []\n"
 
@@ -130,8 +131,7 @@ def _write(path: Path, narrowed: Mapping[int, list[list[str]]], new: list[dict[s
     try:
         if not path.exists():
             path.write_text(_NEW_LIST, encoding="utf-8")
-        newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
-        path.write_text(rewritten(path, narrowed, new), encoding="utf-8", newline=newline)
+        rewrite(path, rewritten(path, narrowed, new))
     except OSError as error:
         problem = Problem(str(path), None, "", f"cannot be written: {error.strerror or error}")
         raise DeviationError([problem]) from error

@@ -1,7 +1,8 @@
-"""YAML 1.2 as nested mappings and lists that know their lines."""
+"""YAML 1.2: read as nested mappings and lists that know their lines, written with the ends of lines that were there."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -32,3 +33,9 @@ def place(error: MarkedYAMLError) -> tuple[int | None, str]:
     mark = error.problem_mark or error.context_mark
     said = " ".join(part for part in (error.context, error.problem) if part)
     return mark.line + 1 if mark else None, said
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a file anew, its lines with the ends that they had."""
+    newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+    path.write_text(text, encoding="utf-8", newline=newline)

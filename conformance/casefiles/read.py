@@ -20,7 +20,7 @@ from conformance.casefiles.case import Case
 from conformance.casefiles.schema import case_model
 from conformance.errors import Problem
 from conformance.losses import LOSSES
-from conformance.marked import load, place
+from conformance.yamlfile import load, place
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)")
 """JSON's way to write a character beyond U+FFFF, which means something else in YAML."""

@@ -13,7 +13,7 @@ from conformance.errors import UsageError
 from conformance.report import changes
 from conformance.report.terminal import console, print_results
 from conformance.report.write import write_text
-from conformance.results.diff import REGRESSIONS, Diff, diff, renamed
+from conformance.results.diff import REGRESSIONS, Diff, diff, names_of, renamed
 from conformance.results.file import Writer, collect, read_all
 from conformance.results.merge import merge
 from conformance.results.records import as_plain, json_of
@@ -78,9 +78,10 @@ def diff_command(
     """
     names, read = _names(rename or []), read_all([old, new])
     there = read[old].header.targets
-    for name in names:
-        if not any(f"{target}:".startswith(f"{name}:") for target in there):
-            raise UsageError(f"--rename {name}={names[name]}: {old} has no target {name}; it has {', '.join(there)}")
+    known = {name for target in there for name in names_of(target)}
+    if unknown := [name for name in names if name not in known]:
+        holds = f"it has {', '.join(there)}"
+        raise UsageError("\n".join(f"--rename {n}={names[n]}: {old} has no target {n}; {holds}" for n in unknown))
     before, after = renamed(read[old], names), read[new]
     found = diff(before, after, factor)
     if before.trials and after.trials and not found.compared:

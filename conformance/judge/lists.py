@@ -71,7 +71,7 @@ def _load_list(path: Path, key: str, kind: type[Entry], problems: list[Problem])
     from pydantic import ValidationError  # not before there is a list
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    from conformance.marked import load, place
+    from conformance.yamlfile import load, place
 
     try:
         document = load(path.read_text(encoding="utf-8"))

@@ -66,7 +66,7 @@ def badge(results: Results) -> str:
     failing = sum(counts.get(verdict, 0) for verdict in _FAILING) or bool(results.footer and results.footer.stale)
     if failing:
         colour = "red"
-    elif not results.complete or counts.get("not run") or not tried:
+    elif not results.all_run or not tried:
         colour = "lightgrey"
     else:
         colour = "brightgreen" if passed == tried else "green"

@@ -93,14 +93,19 @@ def diff(old: Results, new: Results, factor: float = 2.0) -> Diff:
     return Diff(compared=len(both), complete=old.all_run and new.all_run, notes=notes, changes=changes)
 
 
+def names_of(target: str) -> list[str]:
+    """What a target may be called: by all of its name, or by less of it from behind."""
+    parts = target.split(":")
+    return [":".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
 def renamed(results: Results, names: Mapping[str, str]) -> Results:
     """The results with targets under other names; `torch` stands for all of `torch:...`."""
 
     def other(target: str) -> str:
-        parts = target.split(":")
-        for count in range(len(parts), 0, -1):
-            if (known := ":".join(parts[:count])) in names:
-                return ":".join([names[known], *parts[count:]])
+        for name in names_of(target):
+            if name in names:
+                return names[name] + target.removeprefix(name)
         return target
 
     def moved(trial: Trial) -> Trial:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from packaging.version import InvalidVersion, Version
 
@@ -17,6 +18,7 @@ from conformance.results.records import Environment, Footer, Header, Line, Trial
 from conformance.results.status import exit_status
 
 Named = Mapping[Path, Results]
+Key = TypeVar("Key", bound=Hashable)
 
 
 def merge(files: Named, command: list[str]) -> list[Line]:
@@ -122,28 +124,35 @@ def _differing(files: Named) -> list[Problem]:
 
 def _edited(files: Named) -> list[Problem]:
     """Adapters and lists that were not the same as for an earlier file."""
-    seen: dict[str, tuple[str, Path]] = {}
-    problems = []
-    for path, results in files.items():
-        for name, digest in results.header.files.items():
-            before, where = seen.setdefault(name, (digest, path))
-            if before != digest:
-                problems.append(Problem(str(path), None, "", f"{name} was another one in the run of {where}"))
-    return problems
+    digests = ((path, name, digest) for path, r in files.items() for name, digest in r.header.files.items())
+    return [
+        Problem(str(path), None, "", f"{name} was another one in the run of {where}")
+        for path, name, _, _, where in _unlike(digests)
+    ]
 
 
 def _versions(files: Named) -> list[Problem]:
     """Targets that ran with other versions than in an earlier file; other facts may differ between machines."""
-    seen: dict[tuple[str, str], tuple[str, Path]] = {}
-    problems = []
-    for path, results in files.items():
-        for target, facts in results.environments.items():
-            for name, value in facts.items():
-                before, where = seen.setdefault((target, name), (value, path))
-                if before != value and "." in value and _is_version(before) and _is_version(value):
-                    said = f"{target} ran with {name} {value} here and {before} in {where}"
-                    problems.append(Problem(str(path), None, "", said))
-    return problems
+    facts = (
+        (path, (target, name), value)
+        for path, results in files.items()
+        for target, facts in results.environments.items()
+        for name, value in facts.items()
+    )
+    return [
+        Problem(str(path), None, "", f"{target} ran with {name} {value} here and {before} in {where}")
+        for path, (target, name), value, before, where in _unlike(facts)
+        if "." in value and _is_version(before) and _is_version(value)
+    ]
+
+
+def _unlike(said: Iterable[tuple[Path, Key, str]]) -> Iterator[tuple[Path, Key, str, str, Path]]:
+    """What a file says otherwise than the first one that speaks of it: both values, and where that stands."""
+    seen: dict[Key, tuple[str, Path]] = {}
+    for path, key, value in said:
+        before, where = seen.setdefault(key, (value, path))
+        if before != value:
+            yield path, key, value, before, where
 
 
 def _is_version(text: str) -> bool:
@@ -173,15 +182,11 @@ def _missing_shards(files: Named) -> list[Problem]:
 
 def _disagreements(files: Named) -> list[Problem]:
     """Trials that are in two files with different verdicts."""
-    seen: dict[str, tuple[str, Path]] = {}
-    problems = []
-    for path, results in files.items():
-        for trial in results.judged.values():
-            verdict, where = seen.setdefault(trial.id, (trial.verdict, path))
-            if verdict != trial.verdict:
-                said = f"{trial.id} is {trial.verdict} here and {verdict} in {where}"
-                problems.append(Problem(str(path), None, "", said))
-    return problems
+    verdicts = ((path, trial.id, trial.verdict) for path, r in files.items() for trial in r.judged.values())
+    return [
+        Problem(str(path), None, "", f"{trial} is {verdict} here and {before} in {where}")
+        for path, trial, verdict, before, where in _unlike(verdicts)
+    ]
 
 
 def _stale(files: Named, trials: list[Trial]) -> list[str]:

@@ -30,6 +30,9 @@ _AHEAD = 32 * 2**20
 _FRUITLESS = 20
 """A process that died so often, one time after the other, without a single answer is given up."""
 
+_SURVIVED = (Exception, SystemExit)
+"""What a framework may raise in this process; Ctrl-C is for the user."""
+
 
 def answers(
     target: Target,
@@ -80,11 +83,11 @@ def answers_here(
     try:
         adapter = load_class(target.adapter.location)(target.device, target.mode)
         started(facts_of(adapter))
-    except (Exception, SystemExit) as error:
+    except _SURVIVED as error:
         yield from _not_run(iter(questions), f"could not be started: {describe(error)}")
         return
     for question in questions:
-        reply = answer(adapter, request(question), twice=bool(limits.twice), caught=(Exception, SystemExit))
+        reply = answer(adapter, request(question), twice=bool(limits.twice), caught=_SURVIVED)
         if reply["status"] == "error" and reply["message"].startswith(BdbQuit.__name__):
             raise KeyboardInterrupt
         yield [(question, from_reply(reply))]

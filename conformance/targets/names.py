@@ -41,7 +41,7 @@ class Adapter:
 
     def missing(self) -> list[str]:
         """Packages that it requires and that are not installed here."""
-        return [name for name in self.requires if not _is_installed(name)]
+        return [name for name in self.requires if not _can_import(name)]
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,6 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.adapter.name}:{self.device}:{self.mode}"
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # the package that it would be in
-        return False
 
 
 def find_adapters(user_files: Sequence[str] = ()) -> dict[str, Adapter]:
@@ -105,6 +98,13 @@ def _builtin() -> list[str]:
 
 def _installed() -> list[str]:
     return [entry.value for entry in sorted(entry_points(group="conformance.adapters"), key=lambda e: e.name)]
+
+
+def _can_import(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
 
 
 def full_location(location: str) -> str:

@@ -73,7 +73,6 @@ def _side_by_side(
     """
     arrived: _Arrived = queue.Queue(maxsize=64)
     stop = threading.Event()
-
     workers: list[Worker] = []
 
     def begin(target: Target, limits: Limits) -> Worker:
