@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -629,11 +628,11 @@ def test_a_link_stays_one_and_its_file_is_written(tmp_path):
 def test_what_is_no_regular_file_is_written_as_it_is(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with ThreadPoolExecutor() as pool:
-        read = pool.submit(pipe.read_text)
-        with Writer(pipe) as writer:
-            writer.write(HEADER)
-        assert read.result() == as_json(HEADER) + "\n"
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(reader) as read, Writer(pipe) as writer:
+        writer.write(HEADER)
+        writer.close()
+        assert read.read() == as_json(HEADER) + "\n"
     assert pipe.is_fifo()
 
 
