@@ -44,9 +44,17 @@ class Slow(SomeUlpsOff):
 """
 LAUNCHER = """
 import os, sys, time
+from pathlib import Path
 from conformance.cli import main
+
+def goes_on(child, file, trials):
+    # a run is there, and its file holds no more than so many trials
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    judged = Path(file).read_text().count('{"kind":"trial"') if Path(file).exists() else 0
+    return not ended and judged <= trials
+
 for line in sys.stdin:
-    seconds, *arguments = line.split()
+    seconds, file, trials, *arguments = line.split()
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -54,11 +62,14 @@ for line in sys.stdin:
         sys.stdout = sys.stderr = open(os.devnull, "w")
         main(arguments)
     if seconds != "never":
+        while goes_on(child, file, int(trials)):
+            time.sleep(0.002)
         time.sleep(float(seconds))
         os.kill(child, 9)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Imports the suite once and then runs what it is given, each in a process of its own, killed after some seconds."""
+"""Imports the suite once and then runs what it is given, each in a process of its own, killed some seconds after its
+file holds more than so many trials."""
 
 
 @pytest.fixture
@@ -126,9 +137,9 @@ class Launcher:
             bufsize=1,
         )
 
-    def run(self, arguments: str, killed_after: float | str = "never") -> int:
-        """The status of a run; that of a signal is negative."""
-        self.process.stdin.write(f"{killed_after} {arguments}\n")
+    def run(self, arguments: str, killed_after: float | str = "never", file: object = "-", trials: int = -1) -> int:
+        """The status of a run; that of a signal is negative. With -1 `trials` its seconds begin at once."""
+        self.process.stdin.write(f"{killed_after} {file} {trials} {arguments}\n")
         return int(self.process.stdout.readline())
 
     def close(self) -> None:
@@ -143,7 +154,9 @@ def launcher(folder):
 
 
 def test_killed_at_ten_random_moments(launcher):
-    """Runs are killed and resumed, and begun anew when one of them gets to its end, until ten have been killed."""
+    """Runs are killed and resumed, and begun anew when one of them gets to its end, until ten have been killed. Every
+    other one is killed soon after it has judged something more, as a machine may take longer to start it than to run
+    it."""
     what = "run numpy slow --adapter slow.py:Slow --cases cases.yaml --results"
     begun = time.perf_counter()
     assert launcher.run(f"{what} whole.jsonl") == 1
@@ -158,7 +171,12 @@ def test_killed_at_ten_random_moments(launcher):
         status = None
         while status is None:
             begin = f"run --resume {path}" if path.exists() else f"{what} {path}"
-            status = launcher.run(begin, moments.uniform(0, longest) if kills < 10 else "never")
+            if kills == 10:
+                status = launcher.run(begin)
+            elif kills % 2:
+                status = launcher.run(begin, moments.uniform(0, longest / 10), path, len(judged))
+            else:
+                status = launcher.run(begin, moments.uniform(0, longest))
             if status == -signal.SIGKILL:
                 kills, status = kills + 1, None
             if path.exists():
