@@ -1,4 +1,4 @@
-"""What is the same in every run, kept between them: parsed cases, requests, references; nothing of a framework.
+"""What is the same in every run, kept between them: cases, lists, requests, references; nothing of a framework.
 
 A key holds all that the kept value depends on: the code that computes it, the versions of the libraries below it, the
 processor, and the content of the case. Whatever is wrong with the store, the run goes on without it.
@@ -19,8 +19,8 @@ from pathlib import Path
 import lmdb
 
 _LIBRARIES = ("numpy", "ml-dtypes", "python-flint")
-_FILES = ("cache.py", "references.py", "requests.py", "targets/answer.py", "targets/wire.py", "yamlfile.py")
-_CODE = ("casefiles", "losses", "judge", *_FILES)
+_FILES = ("cache.py", "checked.py", "globs.py", "references.py", "requests.py", "yamlfile.py")
+_CODE = ("casefiles", "losses", "judge", *_FILES, "targets/answer.py", "targets/wire.py")
 """What of the package the kept values come from."""
 _KEPT_FILES = 1
 """Stores of other versions that are left in the folder; each may hold some 200 MB."""

@@ -118,9 +118,9 @@ def make_plan(
     cache = user_cache() if cached else Cache()
     cases = load_cases(files, cache)
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
-    entries = load_deviations([*sorted(shipped), *deviation_paths])
+    entries = load_deviations([*sorted(shipped), *deviation_paths], cache)
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
-    declarations = load_declarations(lists, cases, complete=not case_paths)
+    declarations = load_declarations(lists, cases, complete=not case_paths, store=cache)
     tried = [case for case in cases if slow or SLOW not in case.tags]
     asked = questions(tried, tuple(dtypes) or None)
     if shard:

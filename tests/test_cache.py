@@ -16,7 +16,11 @@ from conformance import requests as requests_module
 from conformance.cache import Cache, user_cache
 from conformance.casefiles.case import questions
 from conformance.casefiles.load import builtin_files, load_cases
-from conformance.errors import CaseError
+from conformance.errors import CaseError, DeviationError
+from conformance.judge import lists as lists_module
+from conformance.judge.declared import Declaration
+from conformance.judge.deviations import Entry, load_deviations
+from conformance.judge.lists import load_lists
 from conformance.judge.reference import reference
 from conformance.references import References
 from conformance.requests import Requests
@@ -186,6 +190,49 @@ def test_large_requests_are_not_kept(tmp_path, store):
     request_keys(cache, file)
     kept = [pickle.loads(data)["inputs"]["logits"][0] for data in cache._new.values()]  # noqa: S301 - made here
     assert kept == ["float16", "bfloat16"], "with its upstream gradient, float32 takes 1.6 MB"
+
+
+LISTED = """deviations:
+  - trials: ["a*", b]
+    when: {torch: ">=2.5"}
+    reason: >-
+      Two
+      lines.
+    review: 2027-01-01
+"""
+DECLARED = "declared:\n  - {cases: [a], outcome: nan, says: So., link: 'https://example.org'}\n"
+
+
+@pytest.mark.parametrize(("text", "key", "kind"), [(LISTED, "deviations", Entry), (DECLARED, "declared", Declaration)])
+def test_a_list_is_found_again(tmp_path, store, monkeypatch, text, key, kind):
+    path, problems = tmp_path / "list.yaml", []
+
+    def load(cache):
+        return load_lists([path], key, kind, problems, cache)
+
+    path.write_text(text)
+    read = load(cache := store())
+    cache.save()
+    with monkeypatch.context() as patched:
+        patched.setattr(lists_module, "checked", forbid)
+        assert load(store()) == read
+        (entry,) = read
+        assert (entry.where, type(entry), problems) == (f"{path}:2", kind, [])
+        path.write_text(f"\n{text}")
+        with pytest.raises(AssertionError, match="computed again"):
+            load(store())
+    assert load(store())[0].where == f"{path}:3"
+
+
+def test_a_list_with_a_fault_is_not_kept(tmp_path, store):
+    path = tmp_path / "list.yaml"
+    path.write_text("deviations:\n  - {trials: [a], reason: r}\n  - {trials: [a]}\n")
+    for _ in range(2):
+        cache = store()
+        with pytest.raises(DeviationError, match=r":3: deviations\.1\.reason: Field required"):
+            load_deviations([path], cache)
+        assert not cache._new
+        cache.save()
 
 
 def test_parsed_cases_are_found_again(file, store, monkeypatch):

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from conformance.cache import Cache
 from conformance.casefiles.case import Case
 from conformance.errors import DeclarationError, Problem
 from conformance.globs import any_glob
@@ -55,14 +56,17 @@ class Declarations:
         return None
 
 
-def load_declarations(files: Mapping[str, Path], cases: Iterable[Case], *, complete: bool) -> Declarations:
-    """The lists of the adapters. Raises `DeclarationError` naming everything that is wrong in any of them.
+def load_declarations(
+    files: Mapping[str, Path], cases: Iterable[Case], *, complete: bool, store: Cache | None = None
+) -> Declarations:
+    """The lists of the adapters, which may be kept in the `store`. Raises `DeclarationError` naming everything that is
+    wrong in any of them.
 
     Where `cases` are `complete`, which cases of one's own are not, an entry must match a convention and name one of its
     outcomes.
     """
     problems: list[Problem] = []
-    found = {adapter: load_lists([path], "declared", Declaration, problems) for adapter, path in sorted(files.items())}
+    found = {name: load_lists([path], "declared", Declaration, problems, store) for name, path in sorted(files.items())}
     if complete:
         asked = [case for case in cases if case.convention]
         problems += [problem for entries in found.values() for entry in entries for problem in _unfit(entry, asked)]

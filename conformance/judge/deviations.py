@@ -27,6 +27,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from conformance.cache import Cache
 from conformance.checked import model
 from conformance.errors import DeviationError, Problem
 from conformance.globs import any_glob
@@ -92,8 +93,15 @@ class Deviations:
     entries: list[Entry]
     matched: set[int] = field(default_factory=set)
 
+    @cached_property
+    def _any(self) -> re.Pattern[str]:
+        """Whatever any entry speaks of."""
+        return any_glob(glob for entry in self.entries for glob in entry.trials)
+
     def find(self, trial: str, facts: Mapping[str, str]) -> Entry | None:
         """The first entry that applies to a trial; remembers that it has matched."""
+        if self._any.fullmatch(trial) is None:  # as of most trials
+            return None
         for i, entry in enumerate(self.entries):
             if entry.applies(trial, facts):
                 self.matched.add(i)
@@ -118,10 +126,11 @@ class Deviations:
         return [entry for entry in self.entries if entry.review and entry.review < today]
 
 
-def load_deviations(paths: Iterable[Path]) -> list[Entry]:
-    """The entries of all lists. Raises `DeviationError` naming everything that is wrong in any of them."""
+def load_deviations(paths: Iterable[Path], store: Cache | None = None) -> list[Entry]:
+    """The entries of all lists, which may be kept in the `store`. Raises `DeviationError` naming everything that is
+    wrong in any of them."""
     problems: list[Problem] = []
-    entries = load_lists(paths, "deviations", Entry, problems)
+    entries = load_lists(paths, "deviations", Entry, problems, store)
     if problems:
         raise DeviationError(problems)
     return entries

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from conformance.cache import Cache
 from conformance.checked import checked
 from conformance.errors import Problem
 
@@ -50,11 +54,17 @@ def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
         return sys.platform == value
     if name in _CONDITIONS:
         return facts.get(name) == value
+    return name in facts and _in_range(facts[name], value)
+
+
+@cache
+def _in_range(version: str, versions: str) -> bool:
+    """Whether a version is within a range; the few of a run are asked about at every trial."""
     from packaging.specifiers import SpecifierSet  # not before a list asks for a version
     from packaging.version import InvalidVersion, Version
 
     try:
-        return name in facts and SpecifierSet(value).contains(Version(facts[name]), prereleases=True)
+        return SpecifierSet(versions).contains(Version(version), prereleases=True)
     except InvalidVersion:
         return False
 
@@ -62,12 +72,29 @@ def _holds(name: str, value: str, facts: Mapping[str, str]) -> bool:
 Entry = TypeVar("Entry", bound=Listed)
 
 
-def load_lists(paths: Iterable[Path], key: str, kind: type[Entry], problems: list[Problem]) -> list[Entry]:
-    """The entries under `key` of all files; whatever is wrong in any of them goes into `problems`."""
-    return [entry for path in paths for entry in _load_list(path, key, kind, problems)]
+def load_lists(
+    paths: Iterable[Path], key: str, kind: type[Entry], problems: list[Problem], store: Cache | None = None
+) -> list[Entry]:
+    """The entries under `key` of all files; whatever is wrong in any of them goes into `problems`. Lists without a
+    fault are kept in the `store`."""
+    return [entry for path in paths for entry in _load_list(path, key, kind, problems, store or Cache())]
 
 
-def _load_list(path: Path, key: str, kind: type[Entry], problems: list[Problem]) -> list[Entry]:
+def _load_list(path: Path, key: str, kind: type[Entry], problems: list[Problem], store: Cache) -> list[Entry]:
+    """The entries of one file, read now or in an earlier run."""
+    content = path.read_bytes() if path.is_file() else b""
+    name = hashlib.sha256(f"{key} {path}\0".encode() + content).digest()
+    if (kept := store.get(name)) is not None:
+        entries: list[Entry] = pickle.loads(kept)  # noqa: S301 - the user's own
+        return entries
+    earlier = len(problems)
+    entries = _read_list(path, key, kind, problems)
+    if len(problems) == earlier:
+        store.put(name, pickle.dumps(entries, protocol=5))
+    return entries
+
+
+def _read_list(path: Path, key: str, kind: type[Entry], problems: list[Problem]) -> list[Entry]:
     from pydantic import ValidationError  # not before there is a list
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
