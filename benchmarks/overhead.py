@@ -6,7 +6,8 @@ Both sides run in fresh processes, one after the other, imports counted. The fir
 has kept, so that it parses every case and computes every reference; of the pairs of runs after it the median ratio
 counts: at least three, and more of a quick target, as half a second is soon lost on a machine with other guests. The
 bare side is a plain Python process that loads the adapter, reads the prepared inputs from a file and makes the same
-calls, with no suite around them. Compiled modules are kept as Python does by itself.
+calls, with no suite around them; without those that end the process, of which it would make no more. Compiled modules
+are kept as Python does by itself.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from conformance.casefiles.case import Question
 from conformance.plan import make_plan
 from conformance.targets.answer import request
+from conformance.targets.conversation import answers
 from conformance.targets.names import Target
+from conformance.targets.process import Limits
 
 LEAST, MOST = 3, 15
 SECONDS = 40
@@ -59,7 +63,8 @@ def main(targets: list[str]) -> None:
     for target, asked in plan.chosen.items():
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
-            (place / "requests.pickle").write_bytes(pickle.dumps([request(question) for question in asked]))
+            requests = [request(question) for question in _survived(target, asked)]
+            (place / "requests.pickle").write_bytes(pickle.dumps(requests))
             before, first = _pair(target, len(asked), place)
             later: list[tuple[float, float]] = []
             while len(later) < LEAST or (len(later) < MOST and sum(map(sum, later)) < SECONDS):
@@ -69,6 +74,12 @@ def main(targets: list[str]) -> None:
         print(f"{target!s:28}{len(asked):8}" + "".join(f"{figure:9.2f}" for figure in columns), flush=True)
     for name, why in plan.unavailable.items():
         print(f"{name}: not measured, {why}")
+
+
+def _survived(target: Target, asked: list[Question]) -> list[Question]:
+    """The questions that do not end the framework's process."""
+    came = (one for answered in answers(target, asked, Limits(), lambda _: None) for one in answered)
+    return [question for question, answer in came if answer.status not in ("crash", "timeout")]
 
 
 def _pair(target: Target, planned: int, folder: Path) -> tuple[float, float]:
@@ -96,7 +107,7 @@ def _seconds(command: list[str], environment: dict[str, str]) -> float:
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     silent = subprocess.DEVNULL
-    subprocess.run(command, check=False, env={**inherited, **environment}, stdout=silent, stderr=silent)
+    subprocess.run(command, check=True, env={**inherited, **environment}, stdout=silent, stderr=silent)
     return time.perf_counter() - start
 
 

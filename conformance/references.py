@@ -33,13 +33,17 @@ class References:
             return None
         key = question.key
         value, bound, *rest = self._kept.get(key) or self._stored(question, "", lambda: _required(question))
-        self._uses[key] = self._uses.get(key, 0) - 1
-        if self._uses[key] > 0:
-            self._kept[key] = value, bound, *rest
-        else:
-            self._kept.pop(key, None)
+        self._kept[key] = value, bound, *rest
+        self.used(question)
         sharp = self._stored(question, _sharp(accuracy), lambda: (np.minimum(grade(question, accuracy), bound),))
         return Reference(value, rest[0] if rest else None, bound, *sharp)
+
+    def used(self, question: Question) -> None:
+        """One target has been judged by the reference for a question, or did not answer it."""
+        key = question.key
+        self._uses[key] = self._uses.get(key, 0) - 1
+        if self._uses[key] <= 0:
+            self._kept.pop(key, None)
 
     def _stored(self, question: Question, what: str, compute: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
         """The arrays that `compute` gives for a question, all of one shape, computed or found."""

@@ -131,22 +131,30 @@ def judge_trials(
     plan: Plan, answered: Sequence[Answered], references: References, facts: Mapping[Target, Mapping[str, str]]
 ) -> list[Trial]:
     """The records of answers; `facts` are what the targets say of their environments."""
-    expected = [references.get(event.question, event.target.adapter.accuracy) for event in answered]
+    expected = [_expected(event, references) for event in answered]
     compared = comparisons([(e.question, e.answer, ref) for e, ref in zip(answered, expected, strict=True)])
+    conditions = {target: target.conditions(facts.get(target, {})) for target in {event.target for event in answered}}
     return [
-        _judge_trial(plan, event, ref, comparison, facts.get(event.target, {}))
+        _judge_trial(plan, event, ref, comparison, conditions[event.target])
         for event, ref, comparison in zip(answered, expected, compared, strict=True)
     ]
 
 
+def _expected(event: Answered, references: References) -> Reference | None:
+    """What an answer is judged by; what is unsupported needs nothing."""
+    if event.answer.status == "unsupported":
+        references.used(event.question)
+        return None
+    return references.get(event.question, event.target.adapter.accuracy)
+
+
 def _judge_trial(
-    plan: Plan, event: Answered, ref: Reference | None, comparison: Comparison | None, facts: Mapping[str, str]
+    plan: Plan, event: Answered, ref: Reference | None, comparison: Comparison | None, conditions: Mapping[str, str]
 ) -> Trial:
     question = event.question
     identity = question.trial_id(str(event.target))
-    known_facts = {**facts, "device": event.target.device, "mode": event.target.mode}
-    entry = plan.deviations.find(identity, known_facts)
-    declared = plan.declarations.find(event.target.adapter.name, question.case, known_facts)
+    entry = plan.deviations.find(identity, conditions)
+    declared = plan.declarations.find(event.target.adapter.name, question.case, conditions)
     device = event.target.device
     judgement = judge(question, event.answer, ref, entry, declared, device=device, comparison=comparison)
     if judgement.verdict in FAILING and entry is None and (unmet := plan.deviations.speaking(identity)):

@@ -42,7 +42,7 @@ class Case:
     tags: tuple[str, ...] = ()
     where: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         return f"{self.loss.name}/{self.name}"
 

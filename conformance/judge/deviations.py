@@ -66,10 +66,6 @@ class Entry(Listed):
     def pattern(self) -> re.Pattern[str]:
         return any_glob(self.trials)
 
-    def applies(self, trial: str, facts: Mapping[str, str]) -> bool:
-        """Whether the entry speaks of this trial, in an environment with these `facts`."""
-        return self.pattern.fullmatch(trial) is not None and self.holds(facts)
-
 
 def list_schema_text() -> str:
     """The JSON Schema of a list of deviations, as published."""
@@ -99,13 +95,14 @@ class Deviations:
         return any_glob(glob for entry in self.entries for glob in entry.trials)
 
     def find(self, trial: str, facts: Mapping[str, str]) -> Entry | None:
-        """The first entry that applies to a trial; remembers that it has matched."""
+        """The first entry that applies to a trial; remembers which have matched, whatever their conditions."""
         if self._any.fullmatch(trial) is None:  # as of most trials
             return None
         for i, entry in enumerate(self.entries):
-            if entry.applies(trial, facts):
+            if entry.pattern.fullmatch(trial):
                 self.matched.add(i)
-                return entry
+                if entry.holds(facts):
+                    return entry
         return None
 
     def speaking(self, trial: str) -> Entry | None:

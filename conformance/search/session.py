@@ -55,7 +55,7 @@ class Session:
 
     @property
     def facts(self) -> dict[str, str]:
-        return {**self._conversation.facts, "device": self.target.device, "mode": self.target.mode}
+        return self.target.conditions(self._conversation.facts)
 
     def ask(self, question: Question) -> Answer:
         """The answer to a question. Raises `Lost` when there is nobody any more to answer it."""

@@ -58,6 +58,10 @@ class Target:
         """Whether a new shape costs a compilation, so that a search had better keep to a few."""
         return self.adapter.compiles or self.mode != "eager"
 
+    def conditions(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """What the conditions of a list may ask about, where its environment is as these `facts` say."""
+        return {**facts, "device": self.device, "mode": self.mode}
+
     def __str__(self) -> str:
         return f"{self.adapter.name}:{self.device}:{self.mode}"
 

@@ -213,17 +213,14 @@ def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, An
 def _once(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The reply to one call on inputs of its own, with the result still an array."""
     layout = request["layout"]
-    arrays = {name: unpack(x, layout.get(name)) for name, x in request["inputs"].items()}
-    array_options = {name: unpack(x) for name, x in request["array_options"].items()}
-    find = bind_bare if request["bare"] else bind
-    loss = find(adapter, request["loss"], tuple(arrays), {**request["options"], **array_options})
-
-    inputs = {name: adapter.to_native(x) for name, x in arrays.items()}
-    native_options = {name: adapter.to_native(x) for name, x in array_options.items()}
-    loss.options.update(native_options)
-    array, device = _call(adapter, loss, inputs, request)
     sent = {**request["inputs"], **request["array_options"]}
-    handed_over = {**inputs, **native_options}
+    find = bind_bare if request["bare"] else bind
+    loss = find(adapter, request["loss"], tuple(request["inputs"]), {**request["options"], **request["array_options"]})
+
+    handed_over = {name: adapter.to_native(unpack(x, layout.get(name))) for name, x in sent.items()}
+    inputs = {name: handed_over[name] for name in request["inputs"]}
+    loss.options.update({name: handed_over[name] for name in request["array_options"]})
+    array, device = _call(adapter, loss, inputs, request)
     changed = [name for name, x in handed_over.items() if _has_changed(adapter, x, sent[name], layout.get(name))]
     return {"status": "ok", "array": array, "device": device, "changed": changed, "composed": loss.composed}
 
