@@ -30,6 +30,12 @@ class Problem:
     path: str
     message: str
 
+    @classmethod
+    def at(cls, where: str, path: str, message: str) -> Problem:
+        """One at `where`, a file and a line as `FILE:LINE`."""
+        file, _, line = where.rpartition(":")
+        return cls(file, int(line), path, message)
+
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"

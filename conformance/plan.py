@@ -19,7 +19,7 @@ from conformance.globs import any_glob
 from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
-from conformance.references import Key
+from conformance.references import Key, check_expected
 from conformance.results.records import Options
 from conformance.settings import interpreters
 from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
@@ -117,6 +117,8 @@ def make_plan(
     files = find_files(case_paths) if case_paths else builtin_files()
     cache = user_cache() if cached else Cache()
     cases = load_cases(files, cache)
+    if case_paths:  # those of the suite are proved by its tests
+        check_expected(cases, cache)
     shipped = {t.adapter.deviations for t in named if t.adapter.deviations} if not case_paths else set()
     entries = load_deviations([*sorted(shipped), *deviation_paths], cache)
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}

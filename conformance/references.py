@@ -1,16 +1,18 @@
-"""References and grades by question, each computed once and kept between runs."""
+"""References and grades by question, each computed once and kept between runs; what cases expect held against them."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import numpy as np
 
 from conformance.cache import Cache
-from conformance.casefiles.case import Question
+from conformance.casefiles.case import Case, Question
+from conformance.errors import CaseError, Problem
+from conformance.judge.compare import compare
 from conformance.judge.reference import Reference, grade, required
 from conformance.losses import Accuracy, Array
 
@@ -54,6 +56,21 @@ class References:
         arrays = compute()
         self._cache.put(key, _pack(arrays))
         return arrays
+
+
+def check_expected(cases: Iterable[Case], cache: Cache) -> None:
+    """Raises `CaseError` naming every case whose `expected` is not the value for its inputs in float64: farther from
+    it than a float64 result may be."""
+    references, problems = References({}, cache), []
+    for case in cases:
+        question = Question(case, "float64", "value")
+        reference = None if case.expected is None else references.get(question, ())
+        if reference is not None and not (compared := compare(case.expected, reference, "float64")).ok:
+            place = f" at {list(compared.index)}" if compared.index else ""
+            said = f"{compared.got!r}{place}, where the value for these inputs is {compared.expected!r}"
+            problems.append(Problem.at(case.where, "expected", f"{said}; digits of a publication go under printed"))
+    if problems:
+        raise CaseError(problems)
 
 
 @cache

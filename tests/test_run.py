@@ -314,6 +314,36 @@ def test_an_error_that_is_expected(run, name, status, verdict, message):
     assert (done.status, done.verdicts(), done.message("bad_label")) == (status, {"bad_label": verdict}, message)
 
 
+EXPECTING = """
+loss: cross_entropy
+cases:
+  - {id: right, logits: [1.0, 2.0], target: 0, expected: 1.31326168751822283404899549}
+  - {id: short, logits: [1.0, 2.0], target: 0, expected: 1.3132617, printed: 1.3132617}
+  - {id: nan, logits: [.inf, 2.0], target: 0, expected: .nan}
+  - id: wrong
+    logits: [[1.0, 2.0], [3.0, 3.0], [.inf, 0.0]]
+    target: [0, 1, 0]
+    options: {reduction: none}
+    expected: [1.3132616875182228, 1.5, .nan]
+  - {id: refused, logits: [1.0, 2.0], target: 5, expected: error}
+"""
+
+
+def test_a_value_that_is_expected_must_be_the_one_that_comes_out(run):
+    Path("cases.yaml").write_text(EXPECTING)
+    done = run("Faithful")
+    hint = "digits of a publication go under printed"
+    assert done.status == 2
+    assert done.err.splitlines() == [
+        "conformance: 2 problems found:",
+        f"  cases.yaml:5: expected: 1.3132617, where the value for these inputs is 1.3132616875182228; {hint}",
+        f"  cases.yaml:7: expected: 1.5 at [1], where the value for these inputs is 0.6931471805599453; {hint}",
+    ]
+    right = EXPECTING.replace("expected: 1.3132617,", "").replace("1.5, .nan", "0.6931471805599453, .nan")
+    Path("cases.yaml").write_text(right)
+    assert run("RefusesLabelsOutOfRange").status == 0
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status", "message", "outcome"),
     [

@@ -52,7 +52,7 @@ def load_cases(paths: Sequence[Path], cache: Cache | None = None) -> list[Case]:
     seen: dict[str, str] = {}
     for case in cases:
         if case.id in seen:
-            problems.append(_problem(case.where, "id", f"duplicate id {case.id!r}, first used at {seen[case.id]}"))
+            problems.append(Problem.at(case.where, "id", f"duplicate id {case.id!r}, first used at {seen[case.id]}"))
         seen.setdefault(case.id, case.where)
     if problems:
         raise CaseError(problems)
@@ -113,11 +113,6 @@ def _keep(cache: Cache, key: bytes, cases: list[Case]) -> None:
 
 def _part(key: bytes, i: int) -> bytes:
     return key + i.to_bytes(4)
-
-
-def _problem(where: str, path: str, message: str) -> Problem:
-    file, _, line = where.rpartition(":")
-    return Problem(file, int(line), path, message)
 
 
 def _shown(path: Path) -> str:

@@ -76,12 +76,11 @@ def load_declarations(
 
 
 def _unfit(entry: Declaration, cases: list[Case]) -> Iterable[Problem]:
-    file, _, line = entry.where.rpartition(":")
     matched = [case for case in cases if entry.pattern.fullmatch(case.id)]
     if not matched:
-        yield Problem(file, int(line), "cases", f"no convention matches {', '.join(entry.cases)}")
+        yield Problem.at(entry.where, "cases", f"no convention matches {', '.join(entry.cases)}")
     for case in matched:
         names = case.convention.outcomes if case.convention else {}
         if entry.outcome not in names:
             message = f"{case.id} has no outcome {entry.outcome!r}; it has {', '.join(names)}"
-            yield Problem(file, int(line), "outcome", message)
+            yield Problem.at(entry.where, "outcome", message)
