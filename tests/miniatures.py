@@ -170,7 +170,7 @@ class Raises(NumPy):
 
     def cross_entropy(self, logits, target, *, reduction="mean"):
         if unlucky(logits):
-            raise ValueError("no luck \udc80\nsecond line")
+            raise ValueError("no \x1b[31mluck \udc80\nsecond line")
         return super().cross_entropy(logits, target, reduction=reduction)
 
 
@@ -229,7 +229,7 @@ class Exits(NumPy):
 
     def cross_entropy(self, logits, target, *, reduction="mean"):
         if unlucky(logits):
-            print("last words", file=sys.stderr, flush=True)
+            print("last\x07 words", file=sys.stderr, flush=True)
             os._exit(1)
         return super().cross_entropy(logits, target, reduction=reduction)
 

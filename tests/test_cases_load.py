@@ -109,6 +109,10 @@ BAD = {
     ),
     "unknown key of a case": (softmax("colour: red"), "5: softmax/a @ colour: unknown key"),
     "unknown option": (softmax("options: {axes: 1}"), "5: softmax/a @ options.axes: unknown key"),
+    "control character": (
+        softmax('title: "a \\e[31mred\\e[0m one"'),
+        "5: softmax/a @ title: not text: control character U+001B at 2, not 'a \\x1b[31mred\\x1b[0m one'",
+    ),
     "number as title": (softmax("title: 3"), "5: softmax/a @ title: Input should be a valid string, not 3"),
     "YAML 1.1 boolean": (softmax("grad: no"), "5: softmax/a @ grad: Input should be a valid boolean, not 'no'"),
     "unknown dtype": (

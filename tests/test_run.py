@@ -230,11 +230,11 @@ def test_another_interpreter(run):
             "error",
             "TypeError: to_numpy returned an array of <U6, which is no array of numbers",
         ),
-        ("Raises", {"unlucky"}, "error", "ValueError: no luck \\udc80"),
+        ("Raises", {"unlucky"}, "error", "ValueError: no \\x1b[31mluck \\udc80"),
         ("LeavesPython", {"unlucky"}, "error", "SystemExit: 7"),
         ("ChangesInputs", VALUES, "error", "changed its inputs: logits"),
         ("UnspeakableError", {"unlucky"}, "error", "Error: (an error without words: its own text fails)"),
-        ("Exits", {"unlucky"}, "crash", "the process ended with status 1\nlast words"),
+        ("Exits", {"unlucky"}, "crash", "the process ended with status 1\nlast\\x07 words"),
         ("Segfaults", {"unlucky"}, "crash", "the process died of SIGSEGV"),
         ("Hangs", {"unlucky"}, "timeout", "no answer within 1 s"),
     ],
@@ -349,7 +349,7 @@ def test_a_value_that_is_expected_must_be_the_one_that_comes_out(run):
     [
         ("{limit: 0.5, zero: 0.0}", 0, "half: zero", "zero"),
         ("{limit: 0.5, refuses: error}", 1, "half: 0. (float32) is none of the known outcomes (limit, refuses)", "new"),
-        ("{limit: 0.5, refuses: error}", 0, "half: refuses (ValueError: no luck \\udc80)", "refuses"),
+        ("{limit: 0.5, refuses: error}", 0, "half: refuses (ValueError: no \\x1b[31mluck \\udc80)", "refuses"),
     ],
 )
 def test_a_convention_is_observed(run, outcomes, status, message, outcome):
@@ -551,7 +551,7 @@ def test_the_result_file_says_everything(run):
     assert header.cases["cross_entropy/plain"].where == "cases.yaml:4"
     assert set(header.host) == {"platform", "python", "processor", "cores"}
     assert done.results.environments == {
-        "says_strange_things:cpu:eager": {"numpy": "2.0\u2028\x85\x1c", "build": "\N{GRINNING FACE}"}
+        "says_strange_things:cpu:eager": {"numpy": "2.0\u2028\\x85\\x1c", "build": "\N{GRINNING FACE}"}
     }
     assert (footer.judged, footer.counts, footer.stale, footer.exit_status) == (4, {"pass": 4}, [], 0)
     for trial in done.results.trials:

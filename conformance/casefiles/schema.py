@@ -49,15 +49,17 @@ Result = Annotated[Any, BeforeValidator(_text_or_array), WithJsonSchema({"$comme
 Shown = Annotated[Any, BeforeValidator(_outcome), WithJsonSchema({"$comment": "Outcome"})]
 
 
-def _encodable(text: str) -> str:
+def _readable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"not text: {error.reason} at {error.start}") from None
+    if control := re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
+        raise ValueError(f"not text: control character U+{ord(control[0]):04X} at {control.start()}")
     return text
 
 
-Text = Annotated[StrictStr, AfterValidator(_encodable)]
+Text = Annotated[StrictStr, AfterValidator(_readable)]
 _Layout = Literal["transposed", "strided", "sliced", "reversed"]
 _LabelDtype = Literal["int8", "uint8", "int16", "int32", "int64"]
 _InputDtype = Literal["bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]

@@ -153,9 +153,12 @@ class Worker:
 
     def last_words(self) -> str:
         """The last lines that the process wrote to its standard error."""
+        from conformance.targets.wire import printable  # it needs numpy, too
+
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(size - _LAST_BYTES, 0))
-        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
+        lines = self._log.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
+        return "\n".join(map(printable, lines))
 
     def close(self) -> None:
         self._outbox.put(None)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
 from conformance.targets.journal import Journal
-from conformance.targets.wire import Packed, pack, unpack
+from conformance.targets.wire import Packed, pack, printable, unpack
 
 PackedRequest = tuple[str, bytes]
 """A question on its way: the output that is asked for, and what is given, pickled."""
@@ -45,7 +45,7 @@ def serve(channel: Any) -> None:
         adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
         environment = facts_of(adapter)
     except BaseException as error:
-        channel.send({"status": "failed", "message": describe(error), "traceback": _sendable(traceback.format_exc())})
+        channel.send({"status": "failed", "message": describe(error), "traceback": printable(traceback.format_exc())})
         return
     journal = Journal(setup["journal"])
     channel.send({"status": "ready", "environment": environment})  # after which the host takes the files' names away
@@ -134,7 +134,7 @@ def request_for(given: dict[str, Any], output: str) -> dict[str, Any]:
 
 def facts_of(adapter: Any) -> dict[str, str]:
     """What an adapter says of its environment."""
-    return {_sendable(str(k)): _sendable(str(v)) for k, v in adapter.environment().items()}
+    return {printable(str(k)): printable(str(v)) for k, v in adapter.environment().items()}
 
 
 def _alive(adapter: Any) -> bool:
@@ -174,9 +174,9 @@ def answer(
     try:
         reply = _compute(adapter, request, twice)
     except Unsupported as missing:
-        reply = {"status": "unsupported", "message": _sendable(str(missing))}
+        reply = {"status": "unsupported", "message": printable(str(missing))}
     except caught as error:
-        reply = {"status": "error", "message": describe(error), "traceback": _sendable(traceback.format_exc(limit=-4))}
+        reply = {"status": "error", "message": describe(error), "traceback": printable(traceback.format_exc(limit=-4))}
     reply["seconds"] = time.perf_counter() - start
     return reply
 
@@ -188,13 +188,8 @@ def describe(error: BaseException) -> str:
     except BaseException:
         lines = ["(an error without words: its own text fails)"]
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    text = _sendable(text)
+    text = printable(text)
     return text if len(text) <= 400 else text[:397] + "..."
-
-
-def _sendable(text: str) -> str:
-    """Lone surrogates, which UTF-8 has not, written as escapes."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, Any]:
@@ -238,7 +233,7 @@ def _call(adapter: Any, loss: BoundLoss, inputs: dict[str, Any], request: dict[s
         raise TypeError(f"to_numpy returned {type(array).__name__}, not a numpy array")
     if array.dtype.kind not in "biufc" and array.dtype != BFLOAT16:
         raise TypeError(f"to_numpy returned an array of {array.dtype}, which is no array of numbers")
-    return array, _sendable(str(adapter.device_of(result))) if hasattr(adapter, "device_of") else ""
+    return array, printable(str(adapter.device_of(result))) if hasattr(adapter, "device_of") else ""
 
 
 def _differing(first: NDArray[Any], second: NDArray[Any]) -> int:
