@@ -412,6 +412,11 @@ def test_every_problem_of_every_file_is_said_at_once(problems):
     ]
 
 
+def test_wrong_digits_are_said_beside_a_wrong_label(problems):
+    both = case("nll_loss", "log_probs: [[-1.0, -2.0]]", "target: [7]", "printed: 0x1p0")
+    assert [line.split(": ")[1] for line in problems(f_yaml=both)] == ["nll_loss/a @ printed", "nll_loss/a @ target"]
+
+
 def test_ids_are_unique_within_a_file_and_across_files(problems):
     twice = "loss: softmax\ncases:\n  - {id: a, logits: [1.0]}\n  - {id: a, logits: [2.0]}\n"
     of_another_loss = case("sigmoid", "logits: 1.0")

@@ -35,7 +35,8 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
         options.setdefault("ignore_index", loss.options["ignore_index"].default)
     convention, misused = build_convention(loss, model)
     unusual = _input_faults(loss, inputs, options, lenient=_may_be_wrong(model))
-    faults += misused + _layout_faults(loss, model)
+    printed, unprintable = _published(model.printed)
+    faults += misused + _layout_faults(loss, model) + unprintable
     if convention is None:  # what would be a mistake elsewhere may be the very point of a convention
         faults += unusual
     if faults:
@@ -60,7 +61,7 @@ def build_case(loss: Loss, model: CommonCase, where: str) -> tuple[Case | None, 
         tags=tuple(model.tags),
         where=where,
     )
-    faults = _result_faults(case, known_shape=not unusual and not model.bare)
+    faults = _shape_faults(case, printed) if not case.raises and not unusual and not model.bare else []
     return (None if faults else case), faults
 
 
@@ -163,26 +164,26 @@ def _layout_faults(loss: Loss, model: CommonCase) -> list[Fault]:
     ]
 
 
-def _result_faults(case: Case, known_shape: bool) -> list[Fault]:
-    """Faults of what must come out, most of which need the shape of the value."""
-    faults: list[Fault] = []
-    results = {"expected": case.expected}
+def _published(printed: Any) -> tuple[Array | None, list[Fault]]:
+    """The published digits as numbers, and what is wrong with them."""
+    if printed is None:
+        return None, []
     try:
-        if case.printed is not None:
-            results["printed"] = array(case.printed)
-            np.vectorize(half_last_digit, otypes=[float])(case.printed)
+        numbers = array(printed)
+        np.vectorize(half_last_digit, otypes=[float])(printed)
     except ValueError as error:
-        faults.append((["printed"], str(error)))
-    checked = [(path, x) for path, x in results.items() if isinstance(x, np.ndarray)]
-    if case.cotangent is not None:
-        checked.append(("cotangent", case.cotangent))
-    if case.raises or not known_shape:
-        return faults
-    faults += shape_faults(case) if case.convention else []
+        return None, [(["printed"], str(error))]
+    return numbers, []
+
+
+def _shape_faults(case: Case, printed: Array | None) -> list[Fault]:
+    """What must come out and has another shape than the value."""
+    faults = shape_faults(case) if case.convention else []
+    results = {"expected": case.expected, "printed": printed, "cotangent": case.cotangent}
     return faults + [
         ([path], f"shape {x.shape}, but the value has {case.output_shape}")
-        for path, x in checked
-        if x.shape != case.output_shape
+        for path, x in results.items()
+        if x is not None and x.shape != case.output_shape
     ]
 
 
