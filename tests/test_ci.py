@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -191,12 +192,19 @@ def test_a_base_tells_new_failures_from_old_ones(job, fail_on, base, status):
     compared = "nothing to compare with: there is no none.jsonl" if base == "none.jsonl" else "2 trials compared"
     assert compared in job.log
     assert ("### Conformance: REGRESSION: 1 new failure" in job.summary) is (base == "better")
-    assert ("::error title=Conformance::a regression since the base" in job.log) is (base == "better")
+    changed = "::error title=New failures%3A cross_entropy/smoothed on smoothing_over_k_minus_1%3Acpu%3Aeager::"
+    assert (changed in job.log) is (base == "better")
+    every = "::error title=mismatch%3A cross_entropy/smoothed on"
+    assert (every in job.log) is (fail_on == "any" or base == "none.jsonl"), "old failures are none of the annotations"
+    compared = "none, as there was no base" if base == "none.jsonl" else str(int(base == "better"))
+    assert f"The run ended with status 1, the comparison with status {compared}." in job.log
 
 
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
+        ({"targets": " \n", "interpreter": sys.executable}, "the input targets is empty"),
+        ({"targets": "numpy\nnosuch", "interpreter": sys.executable}, "conformance: --python nosuch="),
         ({"targets": "nump", "interpreter": sys.executable}, "conformance: --python nump="),
         ({"targets": "numpy", "interpreter": "/no/such/python"}, "there is no Python at /no/such/python"),
         ({"targets": "numpy", "interpreter": sys.executable, "arguments": "--nope"}, "Unknown option: --nope"),
@@ -206,6 +214,34 @@ def test_a_base_tells_new_failures_from_old_ones(job, fail_on, base, status):
 def test_what_is_the_users_to_fix_fails_the_job(job, inputs, said):
     assert job.run(**inputs) == 2
     assert said in job.log
+
+
+def test_a_base_that_cannot_be_read_fails_the_job_and_costs_no_report(job):
+    (job.workspace / "base").write_text("no result file\n")
+    assert job.run(targets="faithful", base="base", **options("Faithful")) == 2
+    assert "::error title=Conformance::nothing can be compared with base" in job.log
+    assert "2 trials: 2 pass" in job.summary
+    assert "in the artifact `conformance` of this run" in job.summary
+    assert (job.temp / "conformance-report" / "index.html").is_file()
+
+
+def test_an_incomplete_run_becomes_no_base(job):
+    """The step of the reusable workflow that moves the results, on runs of both kinds."""
+    steps = load(ROOT / ".github/workflows/conformance.yml")["jobs"]["conformance"]["steps"]
+    (moves,) = [step["run"] for step in steps if step.get("id") == "base"]
+    page = (ROOT / "docs" / "ci.md").read_text()
+    assert all(line.strip() in page for line in moves.replace("conformance-base", "base").splitlines())
+    job.run(targets="faithful", **options("Faithful"))
+    whole = (job.workspace / "conformance-results.jsonl").read_bytes()
+    for content, status in ((whole, 0), (whole.rpartition(b'{"kind":"footer"')[0], 3)):
+        (job.workspace / "conformance-results.jsonl").write_bytes(content)
+        (job.workspace / "conformance-base.jsonl").write_bytes(b"before")
+        command = ["/bin/bash", "-e", "-c", moves]
+        environment = {**os.environ, "RUNNER_TEMP": str(job.temp), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, cwd=job.workspace, env=environment, capture_output=True, check=False, timeout=60)
+        assert done.returncode == status
+        kept = (job.workspace / "conformance-base.jsonl").read_bytes()
+        assert kept == (b"before" if status else whole)
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
@@ -222,5 +258,5 @@ def test_a_fork_of_torch_with_one_formula_changed_is_found_and_named(job):
     name = "cross_entropy/label_smoothing_worked_example[torch:cpu:eager-float32"
     assert found.startswith(f"  {name}")
     assert " and 1 more of this case: " in found
-    assert "REGRESSION: 2 new failure; 4 trials compared" in job.log
+    assert "REGRESSION: 2 new failures; 4 trials compared" in job.log
     assert f"| `{name}" in job.summary

@@ -155,14 +155,24 @@ def test_trials_that_come_and_go():
     old = results(trial(case="softmax/a"), trial(case="softmax/gone"), trial(case="softmax/unasked"))
     new = results(
         trial(case="softmax/a"),
-        trial("mismatch", case="softmax/added"),
+        trial(case="softmax/added"),
         cases={"softmax/a": CaseInfo(loss="softmax"), "softmax/unasked": CaseInfo(loss="softmax")},
     )
     assert [(change.kind, change.case, change.why) for change in diff(old, new).changes] == [
         ("missing", "softmax/gone", "there is no such case any more"),
         ("missing", "softmax/unasked", "it was not asked for"),
-        ("new", "softmax/added", "mismatch"),
+        ("new", "softmax/added", "pass"),
     ]
+
+
+def test_what_was_not_tried_before_and_fails_is_a_new_failure():
+    more = results(trial(), trial("mismatch", case="softmax/added"), trial("unsupported", case="softmax/other"))
+    found = diff(results(trial()), more)
+    assert [(change.kind, change.case, change.why) for change in found.changes] == [
+        ("new failure", "softmax/added", "not tried before -> mismatch"),
+        ("new", "softmax/other", "unsupported"),
+    ]
+    assert kinds(results(trial(), complete=False), more) == ["inconclusive", "new"]
 
 
 def test_a_framework_that_is_no_longer_there_is_a_regression():
@@ -255,7 +265,7 @@ def test_a_regression_is_status_1_and_comes_first(command):
     status, out, _ = command(GOOD, BAD)
     assert status == 1
     assert out.splitlines() == [
-        "REGRESSION: 2 new failure, 1 no longer run; 3 trials compared",
+        "REGRESSION: 2 new failures, 1 no longer run; 3 trials compared",
         "note: NEW is incomplete: 2 of 3 planned trials",
         "",
         "New failures (2)",
@@ -291,9 +301,9 @@ def test_an_incomplete_run_is_status_3_unless_it_shows_a_regression(command):
 
 def test_markdown(command):
     _, out, _ = command(GOOD, BAD, "--format", "markdown")
-    assert out.splitlines()[0] == "### Conformance: REGRESSION: 2 new failure, 1 no longer run; 3 trials compared"
+    assert out.splitlines()[0] == "### Conformance: REGRESSION: 2 new failures, 1 no longer run; 3 trials compared"
     assert "| `softmax/a[torch:cpu:eager-float32]` and 1 more of this case: float32 gradient | " in out
-    assert r"pass -&gt; mismatch: 1 of 1 elements / outside \| the \`bound\` |" in out
+    assert r"pass -&gt; mismatch: 1 of 1 elements / outside \| the \`bound\`; worst" in out
 
 
 def test_json_to_a_file(command):

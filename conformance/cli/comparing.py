@@ -51,7 +51,7 @@ def diff_command(
     old: Path,
     new: Path,
     *,
-    format: Literal["text", "markdown", "json"] = "text",  # noqa: A002 - the name of the option
+    format: Literal["text", "markdown", "json", "github"] = "text",  # noqa: A002 - the name of the option
     output: Path | None = None,
     factor: Annotated[float, Parameter(validator=validators.Number(gt=1))] = 2.0,
     rename: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -68,7 +68,7 @@ def diff_command(
     new
         The result file that may have changed.
     format
-        How to write what changed.
+        How to write what changed; github prints annotations of a workflow.
     output
         Where to write it instead of to standard output.
     factor
@@ -85,9 +85,12 @@ def diff_command(
     before, after = renamed(read[old], names), read[new]
     found = diff(before, after, factor)
     if before.trials and after.trials and not found.compared:
-        has = [f"{path} has {', '.join(read.header.targets)}" for path, read in ((old, before), (new, after))]
+        has = [f"{path} has {', '.join(read[path].header.targets)}" for path in (old, new)]
         raise UsageError(f"no trial is in both files: {' and '.join(has)}; --rename OLD=NEW pairs targets")
-    write_text({"text": changes.text, "markdown": changes.markdown, "json": _json}[format](found), output)
+    write_text(
+        {"text": changes.text, "markdown": changes.markdown, "json": _json, "github": changes.commands}[format](found),
+        output,
+    )
     if found.of(*REGRESSIONS):
         return MISMATCH
     return 0 if found.complete else INCOMPLETE

@@ -1,10 +1,11 @@
-"""A diff as text for a terminal and as Markdown: regressions first, the trials of a case on a target as one entry."""
+"""A diff as text, as Markdown and as annotations: regressions first, the trials of a case on a target as one entry."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
 
+from conformance.report.github import ANNOTATIONS, command
 from conformance.report.markdown import capped, code, line
 from conformance.report.summary import rest
 from conformance.results.diff import KINDS, REGRESSIONS, Change, Diff
@@ -27,9 +28,16 @@ Group = list[Change]
 def verdict(changes: Diff) -> str:
     """The diff in one line."""
     counts = {kind: len(changes.of(kind)) for kind in KINDS}
-    said = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "nothing changed"
+    said = ", ".join(f"{count} {_counted(kind, count)}" for kind, count in counts.items() if count)
     regressed = "REGRESSION" if changes.of(*REGRESSIONS) else "no regression"
-    return f"{regressed}: {said}; {changes.compared} trials compared"
+    return (
+        f"{regressed}: {said or 'nothing changed'}; {changes.compared} {_counted('trial', changes.compared)} compared"
+    )
+
+
+def _counted(name: str, count: int) -> str:
+    """A kind of change, or what is a thing, behind a number."""
+    return f"{name}s" if count != 1 and name in ("new failure", "changed outcome", "trial") else name
 
 
 def text(changes: Diff) -> str:
@@ -40,7 +48,9 @@ def text(changes: Diff) -> str:
         if groups:
             lines += ["", f"{_HEADINGS[kind]} ({len(changes.of(kind))})"]
         for group in islice(groups, _SHOWN):
-            lines += [f"  {group[0].id}{_others(group)}", f"    {_one_line(group[0].why)}", *_figures(group[0])]
+            figures = _figures(group[0])
+            lines += [f"  {group[0].id}{_others(group)}", f"    {_one_line(group[0].why)}"]
+            lines += [f"    {figures}"] if figures else []
         if len(groups) > _SHOWN:
             lines.append(f"  {rest((group[0].case, group[0].target) for group in groups[_SHOWN:])}")
     return "\n".join(lines) + "\n"
@@ -58,9 +68,26 @@ def markdown(changes: Diff) -> str:
                 heading = f"{_HEADINGS[kind]} ({len(changes.of(kind))})"
                 yield f"\n#### {heading}\n\n| trial | what changed |\n| --- | --- |\n"
             for group in groups:
-                yield f"| {code(group[0].id)}{line(_others(group))} | {line(group[0].why)} |\n"
+                why = "; ".join(filter(None, [group[0].why, _figures(group[0])]))
+                yield f"| {code(group[0].id)}{line(_others(group))} | {line(why)} |\n"
 
     return capped(parts())
+
+
+def commands(changes: Diff) -> str:
+    """Workflow commands of GitHub: annotations of the worst regressions, and of what makes the diff incomplete."""
+    groups = _groups(changes.of(*REGRESSIONS))
+    lines = [
+        command("error", f"{_HEADINGS[group[0].kind]}: {group[0].case} on {group[0].target}", _said(group))
+        for group in groups[:ANNOTATIONS]
+    ]
+    if len(groups) > ANNOTATIONS or not changes.complete:
+        lines.append(command("error", "Conformance", "\n".join([verdict(changes), *changes.notes])))
+    return "".join(f"{text}\n" for text in lines)
+
+
+def _said(group: Group) -> str:
+    return "\n".join(filter(None, [f"{group[0].id}{_others(group)}", group[0].why, _figures(group[0])]))
 
 
 def _groups(changes: list[Change]) -> list[Group]:
@@ -76,13 +103,14 @@ def _others(group: Group) -> str:
     return f" and {len(named)} more of this case: {', '.join(named)}" if named else ""
 
 
-def _figures(change: Change) -> Iterator[str]:
-    """Got and expected of a trial that fails now."""
+def _figures(change: Change) -> str:
+    """Got and expected of a trial that fails now; empty where there are none."""
     new = change.new
-    if change.kind == "new failure" and new is not None and new.ratio is not None:
-        place = f" at {tuple(new.index)}" if new.index else ""
-        was = f", was {change.old.got!r}" if change.old is not None and change.old.index == new.index else ""
-        yield f"    worst{place}: got {new.got!r}{was}, expected {new.expected!r}, error over bound {new.ratio:.3g}"
+    if change.kind != "new failure" or new is None or new.ratio is None:
+        return ""
+    place = f" at {tuple(new.index)}" if new.index else ""
+    was = f", was {change.old.got!r}" if change.old is not None and change.old.index == new.index else ""
+    return f"worst{place}: got {new.got!r}{was}, expected {new.expected!r}, error over bound {new.ratio:.3g}"
 
 
 def _one_line(message: str) -> str:

@@ -12,7 +12,7 @@ from conformance.results.file import Results
 from conformance.results.records import Trial
 
 _FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
-_ANNOTATIONS = 8
+ANNOTATIONS = 8
 """GitHub shows ten of a step."""
 
 
@@ -43,18 +43,18 @@ def commands(results: Results) -> str:
     """Workflow commands: annotations of the worst failures, one for a case and target, and what else is wrong."""
     failing = _failing(results)
     lines = [
-        _command("error", f"{group[0].verdict}: {group[0].case} on {group[0].target}", _said(group))
-        for group in failing[:_ANNOTATIONS]
+        command("error", f"{group[0].verdict}: {group[0].case} on {group[0].target}", _said(group))
+        for group in failing[:ANNOTATIONS]
     ]
-    if len(failing) > _ANNOTATIONS:
-        rest = len(failing) - _ANNOTATIONS
-        lines.append(_command("error", "Conformance", f"{rest} more failing cases; the job summary lists them"))
+    if len(failing) > ANNOTATIONS:
+        rest = len(failing) - ANNOTATIONS
+        lines.append(command("error", "Conformance", f"{rest} more failing cases; the job summary lists them"))
     if results.footer is not None and results.footer.stale:
-        lines.append(_command("error", "Deviations that match no trial", "\n".join(results.footer.stale)))
+        lines.append(command("error", "Deviations that match no trial", "\n".join(results.footer.stale)))
     if results.footer is not None and results.footer.overdue:
-        lines.append(_command("warning", "Deviations to look at again", "\n".join(results.footer.overdue)))
+        lines.append(command("warning", "Deviations to look at again", "\n".join(results.footer.overdue)))
     if not results.complete or any(trial.verdict == "not run" for trial in results.trials):
-        lines.append(_command("error", "Conformance", _outcome(results)))
+        lines.append(command("error", "Conformance", _outcome(results)))
     return "".join(f"{text}\n" for text in lines)
 
 
@@ -138,7 +138,7 @@ def _said(group: list[Trial]) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _command(kind: str, title: str, message: str) -> str:
+def command(kind: str, title: str, message: str) -> str:
     """A workflow command; in its properties, colons and commas are escaped, too."""
     return f"::{kind} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(message)}"
 

@@ -85,9 +85,7 @@ def diff(old: Results, new: Results, factor: float = 2.0) -> Diff:
     both = [(before[identity], after[identity]) for identity in before if identity in after]
     changes = [change for pair in both if (change := _compare(*pair, terms))]
     changes += _missing(before, after, new)
-    changes += [
-        _change("new", None, trial, _ended(trial)) for identity, trial in after.items() if identity not in before
-    ]
+    changes += [_came(trial, old) for identity, trial in after.items() if identity not in before]
     changes.sort(key=lambda change: (KINDS.index(change.kind), -_growth(change), change.id))
     notes = [*incomplete(old, new), *environment_notes(old, new)]
     return Diff(compared=len(both), complete=old.all_run and new.all_run, notes=notes, changes=changes)
@@ -226,11 +224,15 @@ def _missing(before: Mapping[str, Trial], after: Mapping[str, Trial], new: Resul
             yield _change("missing", trial, None, "it was not asked for" if there else "there is no such case any more")
 
 
+def _came(trial: Trial, old: Results) -> Change:
+    """A trial that the old run has not. Where it fails that is new, unless the run did not get as far."""
+    ended = f"{trial.verdict}: {trial.message}" if trial.message else trial.verdict
+    if trial.verdict not in FAILING:
+        return _change("new", None, trial, ended)
+    return _change("new failure" if old.complete else "inconclusive", None, trial, f"not tried before -> {ended}")
+
+
 def _change(kind: Kind, old: Trial | None, new: Trial | None, why: str) -> Change:
     trial = new or old
     assert trial is not None
     return Change(kind=kind, id=trial.id, case=trial.case, target=trial.target, why=why, old=old, new=new)
-
-
-def _ended(trial: Trial) -> str:
-    return f"{trial.verdict}: {trial.message}" if trial.message else trial.verdict
