@@ -211,6 +211,39 @@ class UnspeakableError(NumPy):
         return super().cross_entropy(logits, target, reduction=reduction)
 
 
+class ChangesUpstreamGradients(NumPy):
+    """Scales the upstream gradient in place, as a fused backward does that keeps no other buffer."""
+
+    name = "changes_upstream_gradients"
+
+    def gradient(self, loss, inputs, wrt, cotangent):
+        gradient = super().gradient(loss, inputs, wrt, cotangent)
+        cotangent *= 2
+        return gradient
+
+
+class ReadsUpstreamGradientsInOrder(NumPy):
+    """Reads upstream gradients as if they were contiguous, as a kernel does that never asks for their strides."""
+
+    name = "reads_upstream_gradients_in_order"
+
+    def gradient(self, loss, inputs, wrt, cotangent):
+        memory = np.lib.stride_tricks.as_strided(cotangent, (cotangent.size,), (cotangent.itemsize,))
+        inside = 0 not in cotangent.strides
+        read = memory.reshape(cotangent.shape) if inside else np.zeros_like(cotangent)
+        return super().gradient(loss, inputs, wrt, read)
+
+
+class ReadsWeightsInOrder(NumPy):
+    """Reads class weights as if they were contiguous."""
+
+    name = "reads_weights_in_order"
+
+    def cross_entropy(self, logits, target, *, weight=None, reduction="mean"):
+        read = None if weight is None else np.lib.stride_tricks.as_strided(weight, weight.shape, (weight.itemsize,))
+        return super().cross_entropy(logits, target, weight=read, reduction=reduction)
+
+
 class ChangesInputs(NumPy):
     """Shifts the logits in place, as some kernels do to save memory."""
 

@@ -125,11 +125,12 @@ BAD = {
     ),
     "unknown layout": (
         softmax("layout: {logits: diagonal}"),
-        "5: softmax/a @ layout.logits: Input should be 'transposed', 'strided', 'sliced' or 'reversed', not 'diagonal'",
+        "5: softmax/a @ layout.logits: Input should be 'transposed', 'strided', 'sliced', 'reversed' or 'expanded', "
+        "not 'diagonal'",
     ),
     "layout of no input": (
         softmax("layout: {logit: strided}"),
-        "5: softmax/a @ layout.logit: unknown input; softmax has logits",
+        "5: softmax/a @ layout.logit: no such array; softmax is given logits, cotangent here",
     ),
     "float as target_dtype": (
         cross_entropy("target_dtype: float32"),

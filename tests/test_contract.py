@@ -353,7 +353,21 @@ def test_values_and_layouts_arrive(dtype, layout):
     np.testing.assert_array_equal(arrived, sent)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ALL_DTYPES, ids=str)
+def test_what_is_the_same_along_an_axis_is_expanded(dtype):
+    rows = np.arange(12).reshape(3, 4).astype(dtype)
+    for sent, strides in [
+        (np.broadcast_to(rows, (2, 3, 4)), (0, 4, 1)),
+        (np.broadcast_to(rows[:, None, :], (3, 2, 4)), (4, 0, 1)),
+        (np.broadcast_to(rows[0, 0], (2, 3)), (0, 0)),
+        (rows, (4, 1)),
+    ]:
+        arrived = unpack(pack(sent), "expanded")
+        assert (arrived.strides, arrived.flags.writeable) == (tuple(n * dtype.itemsize for n in strides), True)
+        np.testing.assert_array_equal(arrived, sent)
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "expanded"])
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 0), (2, 3)])
 def test_small_shapes_arrive(shape, layout):
     sent = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)

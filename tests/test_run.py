@@ -233,6 +233,7 @@ def test_another_interpreter(run):
         ("Raises", {"unlucky"}, "error", "ValueError: no \\x1b[31mluck \\udc80"),
         ("LeavesPython", {"unlucky"}, "error", "SystemExit: 7"),
         ("ChangesInputs", VALUES, "error", "changed its inputs: logits"),
+        ("ChangesUpstreamGradients", GRADIENTS, "error", "changed its inputs: cotangent"),
         ("UnspeakableError", {"unlucky"}, "error", "Error: (an error without words: its own text fails)"),
         ("Exits", {"unlucky"}, "crash", "the process ended with status 1\nlast\\x07 words"),
         ("Segfaults", {"unlucky"}, "crash", "the process died of SIGSEGV"),
@@ -250,6 +251,27 @@ def test_planted_faults_are_found_and_nothing_else(run, name, failing, verdict, 
             assert message in trial.message
             assert f"{verdict} {trial.case}[{trial.target}-" in done.out
     assert "exit status 1: something failed, or a list of deviations no longer fits." in done.out
+
+
+@pytest.mark.parametrize("layout", ["transposed", "strided", "sliced", "reversed", "expanded"])
+def test_upstream_gradients_come_in_every_layout(run, layout):
+    """The memory behind them holds something else than their elements in order."""
+    cotangent = "[[1.5, 1.5], [1.5, 1.5]]" if layout == "expanded" else "[[1.5, -0.5], [0.25, 3.0]]"
+    Path("cases.yaml").write_text(
+        "loss: sigmoid\ncases:\n  - {id: c, logits: [[1.0, 2.0], [3.0, 5.0]], dtypes: [float64], "
+        f"cotangent: {cotangent}, layout: {{cotangent: {layout}}}}}\n"
+    )
+    assert run("numpy").verdicts() == {"c": "pass", "c gradient": "pass"}
+    assert run("ReadsUpstreamGradientsInOrder").verdicts() == {"c": "pass", "c gradient": "mismatch"}
+
+
+def test_weights_come_in_other_layouts(run):
+    Path("cases.yaml").write_text(
+        "loss: cross_entropy\ncases:\n  - {id: c, logits: [[1.0, 2.0, 3.0]], target: [1], dtypes: [float64], "
+        "options: {weight: [0.5, 2.0, 1.0]}, layout: {weight: strided}}\n"
+    )
+    assert run("numpy").verdicts() == {"c": "pass", "c gradient": "pass"}
+    assert run("ReadsWeightsInOrder").verdicts()["c"] == "mismatch"
 
 
 def test_a_mismatch_is_shown_with_its_figures(run):

@@ -157,11 +157,12 @@ def _class_faults(loss: Loss, logits: Array, target: Array, options: dict[str, A
 
 
 def _layout_faults(loss: Loss, model: CommonCase) -> list[Fault]:
-    return [
-        (["layout", name], f"unknown input; {loss.name} has {', '.join(loss.inputs)}")
-        for name in model.layout
-        if name not in loss.inputs
-    ]
+    """Layouts of what a trial of the case is not given as an array."""
+    given = model.options.model_fields_set  # type: ignore[attr-defined]
+    options = [name for name in given if isinstance(getattr(model.options, name), np.ndarray)]  # type: ignore[attr-defined]
+    there = [*loss.inputs, *sorted(options), *(["cotangent"] if model.grad else [])]
+    unknown = [name for name in model.layout if name not in there]
+    return [(["layout", name], f"no such array; {loss.name} is given {', '.join(there)} here") for name in unknown]
 
 
 def _published(printed: Any) -> tuple[Array | None, list[Fault]]:

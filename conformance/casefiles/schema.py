@@ -60,7 +60,7 @@ def _readable(text: str) -> str:
 
 
 Text = Annotated[StrictStr, AfterValidator(_readable)]
-_Layout = Literal["transposed", "strided", "sliced", "reversed"]
+_Layout = Literal["transposed", "strided", "sliced", "reversed", "expanded"]
 _LabelDtype = Literal["int8", "uint8", "int16", "int32", "int64"]
 _InputDtype = Literal["bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]
@@ -104,7 +104,9 @@ class CommonCase(BaseModel):
     dtypes: list[Literal[DTYPES]] = Field(list(DTYPES), min_length=1)  # type: ignore[valid-type]
     grad: StrictBool = Field(True, description="Whether the gradient is tried too.")
     cotangent: Values | None = Field(None, description="Upstream gradient; by default a fixed pattern that is not 1.")
-    layout: dict[str, _Layout] = Field(default_factory=dict, description="Memory layout of an input.")
+    layout: dict[str, _Layout] = Field(
+        default_factory=dict, description="Memory layout of an input, of an option or of the cotangent."
+    )
     target_dtype: _LabelDtype | None = Field(None, description="Integer type of class indices; int64 by default.")
     tags: list[_Name] = Field(default_factory=list)
 

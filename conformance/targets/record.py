@@ -30,13 +30,13 @@ def script(adapter: Any, request: dict[str, Any]) -> str:
     way = getattr(adapter, "script", None)
     if way is None:
         raise RecordError(f"the adapter {adapter.name} has no `script`, which says how its framework writes an array")
-    inputs = {name: unpack(x, request["layout"].get(name)) for name, x in request["inputs"].items()}
-    arrays = {name: unpack(x) for name, x in request["array_options"].items()}
+    sent = {**request["inputs"], **request["array_options"]}
     if request["cotangent"] is not None:
-        arrays["cotangent"] = unpack(request["cotangent"])
-    native = {name: adapter.to_native(x) for name, x in {**inputs, **arrays}.items()}
-    kept = {name: layout for name, layout in request["layout"].items() if hasattr(native[name], "stride")}
-    given = [f"{name} = {literal(x, way['literal'], kept.get(name))}" for name, x in {**inputs, **arrays}.items()]
+        sent["cotangent"] = request["cotangent"]
+    arrays = {name: unpack(x, request["layout"].get(name)) for name, x in sent.items()}
+    native = {name: adapter.to_native(x) for name, x in arrays.items()}
+    kept = {name: layout for name, layout in request["layout"].items() if hasattr(native.get(name), "stride")}
+    given = [f"{name} = {literal(x, way['literal'], kept.get(name))}" for name, x in arrays.items()]
     modules = {name: x for name, x in vars(adapter).items() if isinstance(x, ModuleType)}
     roots = {x.__name__: name for name, x in modules.items() if "." not in x.__name__}
     recording = Script(taken={*native, *roots.values(), *modules}, tensors=set(native))
@@ -99,6 +99,9 @@ def literal(array: Any, template: str, layout: str | None) -> str:
         values, inside = wide, "[..., ::2]"
     elif layout == "sliced" and values.ndim:
         values, inside = np.pad(values, 1), f"[{', '.join(['1:-1'] * values.ndim)}]"
+    elif layout == "expanded" and 0 in array.strides:
+        inside = f".expand{values.shape}"
+        values = values[tuple(slice(0, 1) if step == 0 else slice(None) for step in array.strides)]
     shown = _rows(values)
     if not values.size:
         shown, inside = f"numpy.zeros({values.shape})", ""

@@ -52,9 +52,12 @@ def lay_out(array: NDArray[Any], layout: str) -> NDArray[Any]:
     * strided: every second element of the last axis of a wider array
     * sliced: the middle of an array that is larger on every side
     * reversed: negative strides along the first axis
+    * expanded: no strides along the axes on which all is the same, as the gradient of a sum has
     """
     if array.ndim == 0:
         return array
+    if layout == "expanded":
+        return _expanded(array)
     if layout == "transposed":
         return np.ascontiguousarray(array.T).T
     if layout == "reversed":
@@ -69,3 +72,16 @@ def lay_out(array: NDArray[Any], layout: str) -> NDArray[Any]:
         inside[...] = array
         return inside
     raise ValueError(f"unknown layout {layout!r}")
+
+
+def _expanded(array: NDArray[Any]) -> NDArray[Any]:
+    """Writable unlike `np.broadcast_to`, so that a framework that writes there is found out."""
+    small = array
+    for axis, length in enumerate(array.shape):
+        first = small.take([0], axis) if length else small
+        if (small == first).all():
+            small = np.ascontiguousarray(first)
+    strides = [
+        0 if n > 1 and s == 1 else step for n, s, step in zip(array.shape, small.shape, small.strides, strict=True)
+    ]
+    return np.lib.stride_tricks.as_strided(small, array.shape, strides)

@@ -209,23 +209,22 @@ def _once(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The reply to one call on inputs of its own, with the result still an array."""
     layout = request["layout"]
     sent = {**request["inputs"], **request["array_options"]}
+    if request["cotangent"] is not None:
+        sent["cotangent"] = request["cotangent"]
     find = bind_bare if request["bare"] else bind
     loss = find(adapter, request["loss"], tuple(request["inputs"]), {**request["options"], **request["array_options"]})
 
     handed_over = {name: adapter.to_native(unpack(x, layout.get(name))) for name, x in sent.items()}
     inputs = {name: handed_over[name] for name in request["inputs"]}
     loss.options.update({name: handed_over[name] for name in request["array_options"]})
-    array, device = _call(adapter, loss, inputs, request)
+    array, device = _call(adapter, loss, inputs, request["wrt"], handed_over.get("cotangent"))
     changed = [name for name, x in handed_over.items() if _has_changed(adapter, x, sent[name], layout.get(name))]
     return {"status": "ok", "array": array, "device": device, "changed": changed, "composed": loss.composed}
 
 
-def _call(adapter: Any, loss: BoundLoss, inputs: dict[str, Any], request: dict[str, Any]) -> tuple[NDArray[Any], str]:
-    """The result as an array, and the device that it was on if the adapter can tell."""
-    if request["cotangent"] is None:
-        result = loss(**inputs)
-    else:
-        result = adapter.gradient(loss, inputs, request["wrt"], adapter.to_native(unpack(request["cotangent"])))
+def _call(adapter: Any, loss: BoundLoss, inputs: dict[str, Any], wrt: str, cotangent: Any) -> tuple[NDArray[Any], str]:
+    """Value, or gradient where there is a cotangent, as an array, and its device if the adapter can tell."""
+    result = loss(**inputs) if cotangent is None else adapter.gradient(loss, inputs, wrt, cotangent)
     array = adapter.to_numpy(result)
     if isinstance(array, np.generic):
         array = np.asarray(array)
