@@ -111,6 +111,18 @@ def test_a_confident_loss_is_sharp_but_not_bound_to_be():
     assert derived.sharp < 30 * 2.0**-24 * derived.value
 
 
+@pytest.mark.parametrize("loss", ["softmax", "log_softmax", "logsumexp"])
+def test_masked_classes_widen_no_bound(loss):
+    """exp(-inf) is zero or next to nothing, and to add that rounds nothing worth a word."""
+    few = np.array([[0.1, 0.5, -1.0]])
+    many = np.concatenate([few, np.full((1, 10_000), -np.inf)], axis=1)
+    alone, masked = (bounds(LOSSES[loss], "float32", {"logits": x}, {}).bound for x in (few, many))
+    if loss == "logsumexp":
+        np.testing.assert_allclose(masked, alone, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(masked[:, :3], alone, rtol=1e-6)
+
+
 def test_sums_may_run_in_any_order_and_the_sharp_ones_not():
     inputs = {"log_probs": np.full((5000, 2), -1.0), "target": np.zeros(5000, int)}
     derived = bounds(LOSSES["nll_loss"], "float32", inputs, {"reduction": "sum"})

@@ -211,3 +211,18 @@ IDENTITIES = {
 @pytest.mark.parametrize(("left", "right"), IDENTITIES.values(), ids=IDENTITIES)
 def test_identities_of_the_articles(left, right):
     np.testing.assert_allclose(left(), right, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("unused", [np.inf, np.nan])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize(("loss", "first"), [("cross_entropy", "logits"), ("nll_loss", "log_probs")])
+def test_the_weight_of_a_class_that_no_row_has_is_nothing(loss, first, reduction, unused):
+    inputs = {first: np.array([[-1.0, -2.0, -0.5], [-0.3, -0.2, -4.0]]), "target": np.array([0, 2])}
+    found = []
+    for weight in ([2.0, unused, 3.0], [2.0, 1.0, 3.0]):
+        options = {"weight": np.array(weight), "reduction": reduction}
+        value = LOSSES[loss].evaluate(np.asarray, inputs, options)
+        found.append((value, LOSSES[loss].evaluate(np.asarray, inputs, options, np.ones_like(value))))
+    for one, other in zip(*found, strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_array_equal(one, other)

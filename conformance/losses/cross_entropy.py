@@ -11,7 +11,9 @@ Gradient with respect to the logits, for upstream gradient g per row and $a_j = 
 $\partial L/\partial x_j = g (p_j \sum_k a_k - a_j)$, with g multiplied in before or after the difference.
 """
 
-from conformance.losses.arithmetic import Number, either, expand, is_float, move_axis, total, where
+import numpy as np
+
+from conformance.losses.arithmetic import Number, constant, either, expand, is_float, move_axis, total, where
 from conformance.losses.reduction import Reduction, reduce, upstream
 from conformance.losses.softmax import log_probabilities, probabilities_for_gradient
 from conformance.losses.target import class_axis, target_mass
@@ -52,8 +54,10 @@ def gradient(
     g = expand(upstream(cotangent, kept.shape, reduction, count))
     scaled, p = mass * g, probabilities_for_gradient(logits)
     first = p * total(scaled, -1, keepdims=True) - scaled
-    last = (p * total(mass, -1, keepdims=True) - mass) * g
-    pull = either(first, last)
+    slope = p * total(mass, -1, keepdims=True) - mass
+    # A fused kernel stores the slope, which a mean has divided by then, before the upstream gradient comes in.
+    share = expand(upstream(constant(np.ones(()), logits), kept.shape, reduction, count))
+    pull = either(first, either(slope * g, slope * share * expand(cotangent)))
     return move_axis(where(kept[..., None], pull, 0 * mass), -1, class_axis(axis, ndim))
 
 

@@ -134,14 +134,21 @@ class Rounded(NDArrayOperatorsMixin):
 
     def total(self, axis: Any, keepdims: bool) -> Rounded:
         """Sum of the elements in any order: at most (1+u)**height - 1 relative to the sum of magnitudes (Higham,
-        chapter 4). Adding an exact zero makes no error, so only the other terms count."""
+        chapter 4). Adding an exact zero makes no error, so only the other terms count.
+
+        Nor do zeros count that an implementation may return as something too small to matter, as exp(-inf) where it
+        clamps: to add t makes an error of at most |t|, since what it is added to can be had.
+        """
         magnitude = np.abs(self.value).sum(axis, keepdims=keepdims)
         inherited = self.error.sum(axis, keepdims=keepdims)
-        terms = ((self.value != 0) | (self.error > 0)).sum(axis, keepdims=keepdims)
+        largest = np.abs(self.value).max(axis, keepdims=True, initial=0.0)
+        negligible = (self.value == 0) & (self.error * self.size <= self.model.u_sum * largest)
+        absorbed = np.where(negligible, self.error, 0.0).sum(axis, keepdims=keepdims)
+        terms = (~negligible & ((self.value != 0) | (self.error > 0))).sum(axis, keepdims=keepdims)
         height = np.maximum(terms - 1, 0)
         if self.model.tallest_sum is not None:
             height = np.minimum(height, self.model.tallest_sum)
-        error = inherited + np.expm1(height * np.log1p(self.model.u_sum)) * (magnitude + inherited)
+        error = inherited + absorbed + np.expm1(height * np.log1p(self.model.u_sum)) * (magnitude + inherited)
         value = self.value.sum(axis, keepdims=keepdims)
         if self.model.u_sum < self.model.u:  # the float32 sum of a 16-bit type is stored in that type
             error = error + np.where(height > 0, self.model.u * (np.abs(value) + error), 0.0)

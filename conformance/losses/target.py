@@ -32,7 +32,7 @@ def index_mass(like: Number, target: Array, weight: Number | None, ignore_index:
     onehot = constant((np.arange(like.shape[-1]) == target[..., None]) & kept[..., None], like)
     if weight is None:
         return Mass(onehot, kept, int(kept.sum()))
-    mass = onehot * weight
+    mass = _weighted(onehot, weight)
     return Mass(mass, kept, total(mass))
 
 
@@ -59,11 +59,16 @@ def target_mass(
         mass = roundings(mass * (1 - label_smoothing) + shared(label_smoothing, classes), 1)
         mass = where(rows.kept[..., None], mass, 0 * mass)
     count = rows.count
-    if weight is not None:
+    if weight is not None and is_float(target):
         mass = mass * weight
-        if not is_float(target):
-            count = index_mass(like, target, weight, ignore_index).count
+    elif weight is not None:
+        mass, count = _weighted(mass, weight), index_mass(like, target, weight, ignore_index).count
     return Mass(mass, rows.kept, count)
+
+
+def _weighted(mass: Number, weight: Number) -> Number:
+    """The mass of class indices times the weights; that of a class that no row has is nothing, even times NaN."""
+    return where(mass != 0, mass * weight, 0 * mass)
 
 
 def _nonzero(x: Number) -> bool:

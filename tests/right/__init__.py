@@ -4,7 +4,14 @@ from right.arithmetics import BaseTwo, ClassesFirst, Coarse, CoarseDown, CoarseU
 from right.loops import Loops
 from right.normalisers import Log1pForm, OneByOne, Online, Reciprocal, StoredLogarithm
 from right.plain import OperationByOperation
-from right.reductions import DividedTerms, MeanOfMeans, ReciprocalInEachTerm, RunningMean, WeightsNormalised
+from right.reductions import (
+    DividedTerms,
+    GradientInForward,
+    MeanOfMeans,
+    ReciprocalInEachTerm,
+    RunningMean,
+    WeightsNormalised,
+)
 from right.sums import Blocks, Kahan, LargestFirst, LeftToRight, Pairwise, RightToLeft, Shuffled
 from right.tape import Tape
 from right.targets import (
@@ -38,6 +45,7 @@ IMPLEMENTATIONS = (
     StoredLogarithm,
     ReciprocalInEachTerm,
     DividedTerms,
+    GradientInForward,
     RunningMean,
     MeanOfMeans,
     WeightsNormalised,

@@ -33,6 +33,16 @@ class DividedTerms(OperationByOperation):
         return result / number(self.divided, result)
 
 
+class GradientInForward(OperationByOperation):
+    """The gradient of the mean is stored in forward, before the upstream gradient is known, and multiplied by it later:
+    Liger's fused kernel does."""
+
+    def cross_entropy_gradient(self, g, logits, target, *, axis=1, **options):
+        ready = super().cross_entropy_gradient(np.ones_like(g), logits, target, axis=axis, **options)
+        wide = g if np.ndim(g) == 0 else np.expand_dims(g, axis if logits.ndim > 1 else 0)
+        return ready * wide
+
+
 class RunningMean(OperationByOperation):
     """A mean that is kept up to date term by term; infinities, whose differences are NaN, are added up."""
 
