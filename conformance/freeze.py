@@ -8,6 +8,7 @@ alone; everything else in the file, comments and layout included, is left as it 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import math
@@ -147,6 +148,13 @@ def _block_end(lines: list[str], last_key: int) -> int:
     while end < len(lines) and lines[end].startswith("      "):
         end += 1
     return end
+
+
+def differing(path: Path) -> list[str]:
+    """The lines of a file that golden numbers would change, those that are there before those that would be."""
+    after = frozen(path).splitlines()  # which says so if it is no case file
+    before = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in difflib.unified_diff(before, after, n=0, lineterm="") if line[:3] not in ("---", "+++")]
 
 
 def freeze(paths: list[Path]) -> list[Path]:

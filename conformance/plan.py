@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from conformance.cache import Cache, user_cache
@@ -20,12 +20,9 @@ from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.references import Key, check_expected
-from conformance.results.records import Options
+from conformance.results.records import SLOW, Options
 from conformance.settings import interpreters
-from conformance.targets.names import Adapter, Target, find_adapters, full_location, parse_target
-
-SLOW = "slow"
-"""Tag of cases whose trials take more than a fraction of a second each; they are tried when asked for."""
+from conformance.targets.names import DEVICE, MODE, Adapter, Target, find_adapters, full_location, parse_target
 
 
 @dataclass
@@ -62,10 +59,24 @@ class Plan:
         left = {t: [q for q in asked if q.trial_id(str(t)) not in judged] for t, asked in self.chosen.items()}
         return replace(self, chosen=left)
 
+    @property
+    def nothing(self) -> str:
+        """Why nothing is to be tried; empty where something is."""
+        if self.planned:
+            return ""
+        if self.slow_left_out:
+            return f"nothing but {self.slow_left_out} slow cases to be tried; --slow tries them"
+        if self.options.select:
+            example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
+            return f"nothing matches {', '.join(self.options.select)}; trial ids look like {example}"
+        return "nothing to be tried"
+
     @cached_property
     def stale_entries(self) -> list[Entry]:
-        """Entries that match no trial that any adapter could be given; quicker to tell once trials have matched."""
-        return self.deviations.stale(self.possible_trials())
+        """Entries that match no trial that any adapter could be given; quicker to tell once trials have matched. Those
+        of adapters that are not here, as of another one that shares the list, are left alone."""
+        stale = self.deviations.stale(self.possible_trials())
+        return [entry for entry in stale if not entry.adapters or entry.adapters & {*self.adapters}]
 
     def possible_trials(self) -> Iterator[str]:
         """The ids of all trials that any adapter could be given, on whatever device and in whatever mode; those of the
@@ -73,8 +84,8 @@ class Plan:
         everything = list(asked_of(self.cases))
         used = {target.adapter.name for target in self.chosen}
         for adapter in sorted(self.adapters.values(), key=lambda adapter: adapter.name not in used):
-            for device in adapter.devices or self._used(adapter, "device"):
-                for mode in adapter.modes or self._used(adapter, "mode"):
+            for device in adapter.devices or {DEVICE, *self._used(adapter, "device")}:
+                for mode in adapter.modes or {MODE, *self._used(adapter, "mode")}:
                     for one in everything:
                         yield trial_id(*one, f"{adapter.name}:{device}:{mode}")
 
@@ -111,7 +122,9 @@ def make_plan(
     if unknown:
         raise UsageError(f"unknown dtype {', '.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
     adapters = find_adapters(adapter_files)
-    named, unavailable = _choose_targets(targets, adapters, adapter_files, _checked(interpreters(pythons), adapters))
+    named, unavailable = _choose_targets(
+        targets, adapters, adapter_files, checked_pythons(interpreters(pythons), adapters)
+    )
     if begin and not select:
         begin(named)
     files = find_files(case_paths) if case_paths else builtin_files()
@@ -123,13 +136,9 @@ def make_plan(
     entries = load_deviations([*sorted(shipped), *deviation_paths], cache)
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
     declarations = load_declarations(lists, cases, complete=not case_paths, store=cache)
-    tried = [case for case in cases if slow or SLOW not in case.tags]
-    asked = questions(tried, tuple(dtypes) or None)
-    if shard:
-        index, count = parse_shard(shard)
-        asked = [q for q in asked if shard_of(q.case.id, count) == index]
-    pattern = any_glob(select)
-    chosen = {t: [q for q in asked if not select or _selected(q, str(t), pattern)] for t in named}
+    choice = partial(_chosen, named, dtypes=tuple(dtypes), shard=shard, select=select)
+    chosen = choice([case for case in cases if slow or SLOW not in case.tags])
+    slow_ones = choice([case for case in cases if not slow and SLOW in case.tags])
     options = Options(
         targets=list(targets),
         cases=[str(path) for path in case_paths],
@@ -154,8 +163,20 @@ def make_plan(
         cache,
         options,
         in_use,
-        len(cases) - len(tried),
+        len({question.case for asked in slow_ones.values() for question in asked}),
     )
+
+
+def _chosen(
+    named: Sequence[Target], cases: list[Case], *, dtypes: tuple[str, ...], shard: str, select: Sequence[str]
+) -> dict[Target, list[Question]]:
+    """The questions of the cases that each target is asked."""
+    asked = questions(cases, dtypes or None)
+    if shard:
+        index, count = parse_shard(shard)
+        asked = [q for q in asked if shard_of(q.case.id, count) == index]
+    pattern = any_glob(select)
+    return {t: [q for q in asked if not select or _selected(q, str(t), pattern)] for t in named}
 
 
 def plan_of(options: Options, *, cached: bool = True, begin: Callable[[Iterable[Target]], None] | None = None) -> Plan:
@@ -173,6 +194,18 @@ def plan_of(options: Options, *, cached: bool = True, begin: Callable[[Iterable[
         cached=cached,
         begin=begin,
     )
+
+
+def check_tried(plan: Plan, adapter_files: Sequence[str]) -> None:
+    """Raises `UsageError` for adapters that were given as files and that no target is of."""
+    spoken_of = {*plan.unavailable, *(target.adapter.name for target in plan.chosen)}
+    left = {a.location: a.name for a in plan.adapters.values() if a.name not in spoken_of}
+    unused = {
+        f"--adapter {given}": left[full_location(given)] for given in adapter_files if full_location(given) in left
+    }
+    if unused:
+        said = f"{' and '.join(unused)} would not be tried"
+        raise UsageError(f"{said}: name {' and '.join(unused.values())} among the targets, or no target")
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -202,13 +235,13 @@ def _choose_targets(
             continue
         missing = [] if adapter.name in pythons else adapter.missing()
         if missing:
-            unavailable[adapter.name] = f"{', '.join(missing)} is not installed"
+            unavailable[adapter.name] = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
         else:
             targets.append(parse_target(adapter.name, adapters, pythons.get(adapter.name, "")))
     return targets, unavailable
 
 
-def _checked(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
+def checked_pythons(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
     """The interpreters by absolute paths, as one without a slash would be looked for elsewhere."""
     for name, path in pythons.items():
         if name not in adapters:

@@ -100,7 +100,10 @@ def _may_collect_ours(config: pytest.Config) -> bool:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "conformance_trial" not in metafunc.fixturenames:
         return
-    items = _session(metafunc.config).items()
+    session = _session(metafunc.config)
+    if session.plan.nothing:  # pytest would skip it, and call that a success
+        raise pytest.Collector.CollectError(f"conformance: {session.plan.nothing}")
+    items = session.items()
     metafunc.parametrize("conformance_trial", [pytest.param(item, id=item.id) for item in items])
 
 
@@ -203,12 +206,14 @@ def _trial(item: pytest.Item) -> Item | None:
 
 def _plan(config: pytest.Config) -> Plan:
     """The plan of the session, made once in each process."""
-    from conformance.plan import plan_of  # inert until a conformance test is collected
+    from conformance.plan import check_tried, plan_of  # inert until a conformance test is collected
 
     if _PLAN not in config.stash:
         settings = _settings(config)
         options = settings.options(config.getoption("--conformance-shard"))
-        config.stash[_PLAN] = plan_of(options, cached=settings.cache)
+        plan = plan_of(options, cached=settings.cache)
+        check_tried(plan, config.getoption("--conformance-adapter"))
+        config.stash[_PLAN] = plan
     return config.stash[_PLAN]
 
 

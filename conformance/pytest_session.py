@@ -13,6 +13,7 @@ import pytest
 from conformance.casefiles.case import Question
 from conformance.plan import Plan
 from conformance.references import References
+from conformance.report.again import again
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import FAILING, Environment, Trial, as_json
 from conformance.run import closing, header, judge_trials
@@ -71,7 +72,8 @@ class Item:
         if trial.verdict == "known":
             pytest.xfail(f"known deviation: {trial.reason}")
         if trial.verdict in (*FAILING, "fixed", "not run"):
-            pytest.fail(_failure(trial), pytrace=False)
+            rerun = again(trial, self.question.case.tags, self.session.plan.options)
+            pytest.fail(f"{_failure(trial)}\nrerun: {rerun}", pytrace=False)
 
     def lines(self) -> list[str]:
         """The record, and what the target said of itself, as lines of a result file."""
@@ -88,7 +90,7 @@ def _failure(trial: Trial) -> str:
         text += f"\nerror {trial.absolute:.3g} = {trial.ulp:.3g} ulp, bound {trial.bound:.3g}, ratio {trial.ratio:.3g}"
     if trial.inputs is not None:
         text += f"\ninputs {trial.inputs}\noptions {trial.options}"
-    return f"{text}\nrerun: conformance run {trial.target} --select '{trial.id}'"
+    return text
 
 
 class Recorder:

@@ -20,7 +20,7 @@ from conformance.results.file import Results
 from conformance.results.records import FAILING, Trial
 from conformance.yamlfile import rewrite
 
-_NEW_LIST = "# Known deviations; conformance/judge/deviations.py describes the format.\ndeviations: []\n"
+_NEW_LIST = "# Known deviations of loss-conformance, whose adapters/README.md has the format.\ndeviations: []\n"
 
 
 def update_deviations(plan: Plan, results: Results) -> Iterator[str]:

@@ -16,6 +16,8 @@ from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.judge.reference import Reference, reference
 from conformance.losses import DTYPES, Array
+from conformance.plan import checked_pythons
+from conformance.settings import interpreters
 from conformance.targets.answer import request
 from conformance.targets.interpreter import Interpreter
 from conformance.targets.names import Target, find_adapters, parse_target
@@ -65,7 +67,9 @@ class Named:
     target: Target
 
 
-def named(trial: str, case_paths: Sequence[Path] = (), adapter_files: Sequence[str] = ()) -> Named:
+def named(
+    trial: str, case_paths: Sequence[Path] = (), adapter_files: Sequence[str] = (), pythons: Sequence[str] = ()
+) -> Named:
     """The trial with this id. Raises `UsageError` when there is none."""
     found = _TRIAL.fullmatch(trial)
     if not found:
@@ -78,9 +82,11 @@ def named(trial: str, case_paths: Sequence[Path] = (), adapter_files: Sequence[s
     output = "gradient" if found["gradient"] else "value"
     if found["dtype"] not in case.dtypes or output not in case.outputs:
         raise UsageError(f"{case.id} is tried in {', '.join(case.dtypes)}, for {' and '.join(case.outputs)}")
-    target = parse_target(found["target"], find_adapters(adapter_files))
+    adapters = find_adapters(adapter_files)
+    python = checked_pythons(interpreters(pythons), adapters).get(found["target"].partition(":")[0], "")
+    target = parse_target(found["target"], adapters, python)
     missing = target.adapter.missing()
-    if missing:
+    if missing and not python:
         raise UsageError(f"{target}: {', '.join(missing)} is not installed")
     return Named(Question(case, found["dtype"], output), target)
 

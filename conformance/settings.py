@@ -41,8 +41,11 @@ class Settings(Choice):
     cache: bool = True
 
     def replaced(self, **given: Any) -> Settings:
-        """With the options that were given; those that are None or empty were not."""
-        return replace(self, **{name: x for name, x in given.items() if x not in (None, [], (), {})})
+        """With the options that were given; those that are None or empty were not. An adapter that is given is to be
+        tried, whatever targets are the default."""
+        said = {name: x for name, x in given.items() if x not in (None, [], (), {})}
+        defaults = replace(self, targets=[]) if "adapter" in said else self
+        return replace(defaults, **said)
 
     def options(self, shard: str) -> Options:
         """What is to be tried, of which `shard` is always said by the command line."""

@@ -163,6 +163,16 @@ cases:
   - {id: plain, logits: &x [[0.1, 0.2, 0.3, 0.4], [0.1, 0.1, 0.1, 0.1]], target: [2, 3], grad: false, dtypes: [float32]}
   - {id: smoothed, logits: *x, target: [2, 3], options: {label_smoothing: 0.1}, grad: false, dtypes: [float32]}
 """
+BARE_ADAPTER = """
+class Mine:
+    name = "mine"
+
+    def __init__(self, device, mode): ...
+    def environment(self): ...
+    def to_native(self, array): ...
+    def to_numpy(self, tensor): ...
+    def cross_entropy(self, logits, target): ...
+"""
 WRONG = "cross_entropy/smoothed[smoothing_over_k_minus_1:cpu:eager-float32]"
 
 
@@ -248,6 +258,25 @@ def test_an_entry_for_what_was_not_selected_is_not_stale(run):
     fine = f"  - {{trials: ['{WRONG}'], reason: r}}\n  - {{trials: ['*[torch:cuda:*'], reason: r}}\n"
     status, verdicts, results, _ = run(fine, "--select", "*/plain", "--dtype", "float32")
     assert (status, verdicts, results.footer.stale) == (0, ["pass"], [])
+
+
+def test_an_entry_of_an_adapter_that_is_not_here_is_left_alone(run):
+    """Another job shares the list; which trials there are for it, only its own runs know."""
+    fine = f"  - {{trials: ['{WRONG}'], reason: r}}\n"
+    foreign = "  - {trials: ['softmax/*[my_kernel:cpu:eager-*', 'sigmoid/*[my_kernel:*'], reason: r}\n"
+    status, _, results, _ = run(fine + foreign)
+    assert (status, results.footer.stale) == (0, [])
+    status, _, results, _ = run(fine + foreign.replace("sigmoid/*[my_kernel", "sigmoid/*[my_*"))
+    assert (status, len(results.footer.stale)) == (1, 1)
+
+
+def test_an_adapter_without_devices_and_modes_has_trials_when_it_is_not_in_the_run(tmp_path):
+    mine, cases, listed = (tmp_path / name for name in ("mine.py", "cases.yaml", "ours.yaml"))
+    mine.write_text(BARE_ADAPTER)
+    cases.write_text(CASES)
+    listed.write_text("deviations:\n  - {trials: ['*/plain[mine:cpu:eager-*'], reason: r}\n")
+    plan = make_plan(["numpy"], adapter_files=[f"{mine}:Mine"], case_paths=[cases], deviation_paths=[listed])
+    assert plan.stale_entries == []
 
 
 def test_a_review_that_is_overdue_is_a_warning(run):

@@ -107,6 +107,27 @@ def test_what_is_no_case_file_is_said(tmp_path, capsys, check, content):
     assert capsys.readouterr().err.startswith("conformance: 1 problem found:\n")
 
 
+def test_what_differs_is_said_line_by_line(tmp_path, capsys):
+    path = tmp_path / "f.yaml"
+    path.write_text("loss: softplus\ncases:\n  - id: a\n    logits: [0.0]\n    expected: [0.7]\n")
+    for status in (1, 0):
+        with pytest.raises(SystemExit) as caught:
+            main(["freeze", "--check", str(path)])
+        assert caught.value.code == status
+        lines = capsys.readouterr().out.splitlines()
+        assert (
+            lines[: 4 * status]
+            == [
+                f"{path}: differs from what ball arithmetic gives",
+                "  @@ -5 +5,2 @@",
+                "  -    expected: [0.7]",
+                "  +    expected: [0.693147180559945309417232]",
+            ][: 4 * status]
+        )
+        freeze([path])
+    assert lines == []
+
+
 def test_the_ends_of_lines_stay(tmp_path):
     path = tmp_path / "f.yaml"
     path.write_bytes(CASE.replace("\n", "\r\n").encode())

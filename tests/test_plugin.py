@@ -155,7 +155,7 @@ def test_a_crash_fails_its_own_item_only(done):
         "mismatch: 1 of 1 elements (100.0%) outside the bound\ncross_entropy/plain[some_ulps_off:cpu:eager-float32]\n"
         "worst at (): got 1.364417552947998, expected 1.3644149422555576\nerror 2.61e-06 = 21.9 ulp, bound ",
         "inputs {'logits': [[0.10000000149011612, 0.20000000298023224, 0.30000001192092896, 0.4000000059604645], ",
-        "rerun: conformance run exits:cpu:eager --select 'cross_entropy/unlucky[exits:cpu:eager-float32]'",
+        " --select 'cross_entropy/unlucky[exits:cpu:eager-float32]' --cases ",
     ],
 )
 def test_what_a_failure_says(done, text):
@@ -271,6 +271,13 @@ def test_select_and_dtype_plan_a_part(folder, numpy_options):
     chosen = ["--conformance-select=*/plain", "--conformance-dtype=float32", f"--conformance-results={path}"]
     assert run_pytest("conformance", *numpy_options, *chosen).returncode == 0
     assert (len(read_results(path).trials), read_results(path).complete) == (2, True)
+
+
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]])
+def test_nothing_selected_is_no_success(folder, numpy_options, processes):
+    done = run_pytest("conformance", *numpy_options, "--conformance-select=sofmax/*", *processes)
+    assert done.returncode != 0
+    assert "conformance: nothing matches sofmax/*; trial ids look like" in done.stdout
 
 
 def test_the_parts_of_a_session_are_those_of_a_run(folder, numpy_options):

@@ -435,9 +435,36 @@ def test_nothing_selected_is_incomplete(run):
     done = run("numpy", "--select", "nothing/like_this")
     assert (done.status, done.results.header.planned, done.results.trials) == (3, 0, [])
     assert "0 of 0 planned trials" in done.out
+    assert "nothing matches nothing/like_this; trial ids look like" in done.out
+
+
+def test_slow_cases_are_spoken_of_where_they_would_have_been_tried(run):
+    slow = "  - {id: slow, logits: [0.5], target: 0, tags: [slow]}\n"
+    Path("cases.yaml").write_text(Path("cases.yaml").read_text() + slow)
+    assert "1 slow cases were left out; --slow tries them." in run("numpy").out
+    assert "slow" not in run("numpy", "--select", "*/plain").out
+    done = run("numpy", "--select", "*/slow")
+    assert (done.status, "nothing but 1 slow cases to be tried; --slow tries them" in done.out) == (3, True)
 
 
 # Exit status 2
+
+
+def test_an_adapter_that_is_given_must_be_tried(run):
+    done = run("numpy", "--adapter", f"{MINIATURES}:Faithful")
+    assert done.status == 2
+    said = f"--adapter {MINIATURES}:Faithful would not be tried: name faithful among the targets, or no target"
+    assert done.err == f"conformance: {said}\n"
+    assert run("numpy", "faithful", "--adapter", f"{MINIATURES}:Faithful").status == 0
+
+
+def test_two_adapters_of_one_name(run):
+    folder = f"import sys\nsys.path.insert(0, {str(MINIATURES.parent)!r})\n"
+    Path("mine.py").write_text(f"{folder}from miniatures import Faithful\n\n\nclass Same(Faithful): ...\n")
+    done = run("numpy", "faithful", "--adapter", f"{MINIATURES}:Faithful", "--adapter", "mine.py:Same")
+    both = f"{MINIATURES}:Faithful and {Path.cwd()}/mine.py:Same"
+    assert done.status == 2
+    assert f"two adapters have the name 'faithful': {both}; give one of them another `name`" in done.err
 
 
 BAD_CASES = "1 problem found:\n  bad.yaml:2: cases: a list of cases is needed here, not int 3\n"

@@ -43,6 +43,12 @@ def test_without_a_table_the_defaults_hold(project):
     assert find_settings(Path.cwd()) == Settings()
 
 
+def test_an_adapter_that_is_given_takes_the_place_of_the_targets(project):
+    folder = project("[tool.conformance]\ntargets = ['numpy']\ncases = ['cases.yaml']\nresults = 'r.jsonl'\n")
+    assert conformance("run", "--adapter", f"{MINIATURES}:Faithful") == 0
+    assert read_results(folder / "r.jsonl").header.targets == ["faithful:cpu:eager"]
+
+
 def test_a_run_takes_its_options_from_the_table(project):
     folder = project(
         "[tool.conformance]\n"

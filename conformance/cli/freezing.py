@@ -21,12 +21,16 @@ def freeze_command(*paths: Path, check: Annotated[bool, Parameter(negative="")] 
     paths
         Case files in YAML, or folders of them; by default the shipped ones.
     check
-        Write nothing; say which files are not what comes out, with exit status 1 if any.
+        Write nothing; say which lines are not what comes out, with exit status 1 if any.
     """
-    from conformance.freeze import freeze, frozen
+    from conformance.freeze import differing, freeze
 
     files = find_files(paths) if paths else builtin_files()
-    changed = [path for path in files if frozen(path) != path.read_text()] if check else freeze(files)
-    for path in changed:
-        print(f"{path}: {'differs from what ball arithmetic gives' if check else 'written'}")
-    return MISMATCH if check and changed else 0
+    if not check:
+        for path in freeze(files):
+            print(f"{path}: written")
+        return 0
+    found = {path: lines for path in files if (lines := differing(path))}
+    for path, lines in found.items():
+        print(f"{path}: differs from what ball arithmetic gives", *lines, sep="\n  ")
+    return MISMATCH if found else 0

@@ -54,9 +54,8 @@ def show(plan: Plan, results: Results, file: Path, *, update_deviations: bool) -
 
         for line in updated(plan, results):
             print(line)
-    if plan.planned == 0 and plan.options.select:
-        example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
-        print(f"nothing matches {', '.join(plan.options.select)}; trial ids look like {example}")
+    if plan.nothing:
+        print(plan.nothing)
     print(f"Results: {file}")
     assert results.footer is not None
     return results.footer.exit_status

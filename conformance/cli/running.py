@@ -103,7 +103,7 @@ def run_command(
     chosen = find_settings(Path.cwd()).replaced(**given)
     limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
     with Early(chosen.jobs, limits, spare=not in_process) as early:
-        from conformance.plan import plan_of  # all this while a first worker starts
+        from conformance.plan import check_tried, plan_of  # all this while a first worker starts
         from conformance.results.file import Writer, read_results
         from conformance.resume import resumed_plan
         from conformance.targets.stream import asking
@@ -115,6 +115,7 @@ def run_command(
                 plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
             else:
                 plan = planned(chosen.options(shard), begin=None if in_process else early.begin)
+        check_tried(plan, adapter or ())
         if update_deviations and plan.options.cases and not plan.options.deviations:
             raise UsageError(
                 "--update-deviations: with cases of your own, name a list of your own with --deviations FILE"

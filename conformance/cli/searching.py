@@ -11,7 +11,7 @@ from cyclopts import Parameter, validators
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.losses import LOSSES
-from conformance.plan import make_plan
+from conformance.plan import check_tried, make_plan
 from conformance.report.terminal import console
 from conformance.repro import Recorder, named, reproduce
 from conformance.results.status import INCOMPLETE, MISMATCH
@@ -83,6 +83,7 @@ def search_command(
         pythons=python or (),
         slow=True,  # what is listed is tried first, however long it takes
     )
+    check_tried(plan, adapter or ())
     with Watching(console(), console(stderr=True), budget, len(plan.chosen)) as watching:
         options = {"seed": seed, "folder": findings, "watcher": watching, "losses": loss or (), "laws_only": laws_only}
         outcomes = search(plan, budget, **options)  # type: ignore[arg-type]
@@ -93,7 +94,13 @@ def search_command(
 
 
 @app.command
-def repro(trial: str, *, cases: CasePaths = None, adapter: AdapterFiles = None) -> int:
+def repro(
+    trial: str,
+    *,
+    cases: CasePaths = None,
+    adapter: AdapterFiles = None,
+    python: Annotated[list[str] | None, Parameter(negative="")] = None,
+) -> int:
     """Print a trial as a script in the framework's own API, ready for an issue; nothing of the suite is needed to run
     it.
 
@@ -101,8 +108,10 @@ def repro(trial: str, *, cases: CasePaths = None, adapter: AdapterFiles = None) 
     ----------
     trial
         Id of the trial, such as softmax/ties[torch:cpu:eager-float32-gradient].
+    python
+        The interpreter that an adapter's framework lives in, as ADAPTER=PATH. Repeatable.
     """
-    wanted = named(trial, cases or (), adapter or ())
+    wanted = named(trial, cases or (), adapter or (), python or ())
     with Recorder(wanted.target) as recorder:
         print(reproduce(wanted.question, recorder), end="")
     return 0

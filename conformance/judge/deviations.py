@@ -33,6 +33,8 @@ from conformance.errors import DeviationError, Problem
 from conformance.globs import any_glob
 from conformance.judge.lists import Listed, load_lists
 
+_ADAPTER = re.compile(r"\[([^:*?\[\]]+):")
+
 
 @dataclass(kw_only=True)
 class Entry(Listed):
@@ -65,6 +67,12 @@ class Entry(Listed):
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         return any_glob(self.trials)
+
+    @property
+    def adapters(self) -> set[str]:
+        """The adapters it speaks of, where each of its globs names one in full; else nothing."""
+        named = [_ADAPTER.search(glob) for glob in self.trials]
+        return {found[1] for found in named if found} if all(named) else set()
 
 
 def list_schema_text() -> str:

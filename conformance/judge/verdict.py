@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,8 @@ from conformance.judge.observe import NEW, observe, shown
 from conformance.judge.reference import Reference
 from conformance.losses import FORMATS, Array
 from conformance.targets.answer import Answer
+
+_FRAME = re.compile(r'^ *File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 
 
 @dataclass
@@ -104,10 +107,16 @@ def _judge(
     if case.raises:
         return _refusal(answer)
     if answer.status == "error":
-        return Judgement("error", answer.message)
+        return Judgement("error", "\n".join(filter(None, [answer.message, _raised_at(answer.detail)])))
     assert answer.array is not None
     assert reference is not None
     return _measure(question, answer.array, comparison or compare(answer.array, reference, question.dtype))
+
+
+def _raised_at(traceback: str) -> str:
+    """Where an error was raised, for the author of an adapter."""
+    frames = _FRAME.findall(traceback)
+    return "raised at {}:{} in {}".format(*frames[-1]) if frames else ""
 
 
 def _refusal(answer: Answer) -> Judgement:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conformance.report import summary
+from conformance.report.again import again
 from conformance.report.conventions import catalogue
 from conformance.report.write import write_text
 from conformance.results.file import Results
@@ -77,6 +78,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"exact": exact, "short": short, "nested": nested, "query": urlencode, "class": _css_class}
+    environment.globals["again"] = again
     return environment
 
 

@@ -14,6 +14,10 @@ FAILING: tuple[Verdict, ...] = ("mismatch", "error", "crash", "timeout")
 """Verdicts that a known deviation may excuse."""
 
 
+SLOW = "slow"
+"""Tag of cases whose trials take more than a fraction of a second each; they are tried when asked for."""
+
+
 @dataclass(kw_only=True)
 class ConventionInfo:
     """What a convention asks, and the possible outcomes by name, as texts."""

@@ -21,6 +21,9 @@ from conformance.losses import DTYPES, LOSSES, Accuracy
 from conformance.targets.contract import keyword_options
 from conformance.targets.worker import describe, load_class
 
+DEVICE, MODE = "cpu", "eager"
+"""What a target is on and in where neither its name nor its adapter says so."""
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -70,8 +73,20 @@ def find_adapters(user_files: Sequence[str] = ()) -> dict[str, Adapter]:
     """Every adapter by name. Raises `TargetError` for one that does not import or does not keep the contract; that the
     suite's own keep it is for our tests to see, as it takes longer than all else here."""
     ours = [_inspect(location, load_class(location)) for location in _builtin()]
-    others = [_inspect(location, _checked_class(location)) for location in (*_installed(), *user_files)]
-    return {adapter.name: adapter for adapter in [*ours, *others]}
+    installed = [_inspect(location, _checked_class(location)) for location in _installed()]
+    given = [_inspect(location, _checked_class(location)) for location in user_files]
+    _check_apart(given)
+    return {adapter.name: adapter for adapter in [*ours, *installed, *given]}
+
+
+def _check_apart(given: Sequence[Adapter]) -> None:
+    """Raises `TargetError` where two adapters that were given have one name: only one could be tried."""
+    first: dict[str, Adapter] = {}
+    for adapter in given:
+        other = first.setdefault(adapter.name, adapter)
+        if other.location != adapter.location:
+            places = f"{other.location} and {adapter.location}"
+            raise TargetError(f"two adapters have the name {adapter.name!r}: {places}; give one of them another `name`")
 
 
 def parse_target(text: str, adapters: Mapping[str, Adapter], python: str = "") -> Target:
@@ -82,8 +97,8 @@ def parse_target(text: str, adapters: Mapping[str, Adapter], python: str = "") -
     if len(rest) > 2 or not all(rest):
         raise TargetError(f"target {text!r}: write adapter[:device[:mode]], for example torch:cpu:eager")
     adapter = adapters[name]
-    device = rest[0] if rest else (adapter.devices or ("cpu",))[0]
-    mode = rest[1] if len(rest) > 1 else (adapter.modes or ("eager",))[0]
+    device = rest[0] if rest else (adapter.devices or (DEVICE,))[0]
+    mode = rest[1] if len(rest) > 1 else (adapter.modes or (MODE,))[0]
     for kind, value, known in (("device", device, adapter.devices), ("mode", mode, adapter.modes)):
         if known and value not in known:
             raise TargetError(f"target {text!r}: {name} has no {kind} {value!r}; it has {', '.join(known)}")
