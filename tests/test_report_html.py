@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -56,6 +58,7 @@ ALL_VERDICTS = [
     trial("entropy/edge", NUMPY, dtype="float64", convention="all_zero", outcome="limit"),
     trial("entropy/edge", TORCH, convention="all_zero", outcome="limit"),
 ]  # fmt: skip
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
 def results(trials: list[Trial], *, planned: int | None = None, cut: bool = False, **footer: Any) -> Results:
@@ -317,3 +320,41 @@ def test_what_is_wrong_with_the_lists_is_shown() -> None:
     assert "Stale entries in the lists of deviations" in page.words
     assert "ours.yaml:3: x*" in page.words
     assert "Deviations to look at again ours.yaml:9: its review was" in page.words
+
+
+def test_printed_it_has_no_controls() -> None:
+    css = html.render(results([])).partition("@media print {")[2].partition("</style>")[0]
+    assert "  nav, .controls { display: none; }\n" in css
+    assert ".conventions" not in css
+
+
+def in_a_browser(page: str, script: str, folder: Path, width: int = 1400) -> Any:
+    """What the body of an asynchronous function returns in the page."""
+    if not BROWSER:
+        pytest.skip("no Chromium here")
+    told = f"(async () => {{{script}}})().then(told => document.body.dataset.told = JSON.stringify(told))"
+    (folder / "page.html").write_text(page.replace("</body>", f"<script>{told}</script></body>"), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", f"--window-size={width},900"]
+    where = [f"--user-data-dir={folder / 'browser'}", "--dump-dom", (folder / "page.html").as_uri()]
+    done = subprocess.run([BROWSER, *flags, *where], capture_output=True, text=True, timeout=120, check=True)
+    body = next(attributes for tag, attributes in Page(done.stdout).tags if tag == "body")
+    return json.loads(body["data-told"] or "")
+
+
+CUT_OFF = """
+    const right = node => Math.round(node.getBoundingClientRect().right);
+    return [...document.querySelectorAll(NODES)].filter(node => node.offsetWidth)
+      .filter(node => right(node) > right(node.closest(".scroll"))).map(node => node.textContent);
+"""
+
+
+@pytest.mark.parametrize("width", [500, 800])
+def test_captions_are_not_cut_off(tmp_path: Path, width: int) -> None:
+    page = html.render(results([trial("a_loss_with_a_name_that_is_as_long_as_a_screen_is_wide" * 2, **MEASURED)]))
+    assert in_a_browser(page, CUT_OFF.replace("NODES", "'caption'"), tmp_path, width) == []
+
+
+def test_all_columns_of_all_trials_are_seen(tmp_path: Path) -> None:
+    figures = {**MEASURED, "got": -1.8596476365928538e-05, "expected": -1.843246718106156e-05}
+    page = html.render(results([trial(verdict="mismatch", message="torch.nn.functional." * 9, **figures)]))
+    assert in_a_browser(page, CUT_OFF.replace("NODES", "'#table th, #table td'"), tmp_path) == []
