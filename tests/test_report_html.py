@@ -341,6 +341,27 @@ def in_a_browser(page: str, script: str, folder: Path, width: int = 1400) -> Any
     return json.loads(body["data-told"] or "")
 
 
+def test_a_link_works_as_often_as_it_is_followed(tmp_path: Path) -> None:
+    script = """
+        const pause = () => new Promise(done => setTimeout(done, 50));
+        const cell = [...document.querySelectorAll(".matrix a")].find(a => a.href.includes("loss=softmax"));
+        const seen = [];
+        for (let time = 0; time < 2; time++) {
+          cell.click(); await pause();
+          seen.push(form.elements.loss.value);
+          form.reset(); await pause();
+        }
+        const name = table.querySelector('a[href="#trial-0"]');
+        for (let time = 0; time < 2; time++) {
+          name.click(); await pause();
+          seen.push(document.getElementById("trial-0").open);
+          document.getElementById("trial-0").open = false;
+        }
+        return seen;
+    """
+    assert in_a_browser(html.render(results(ALL_VERDICTS)), script, tmp_path) == ["softmax", "softmax", True, True]
+
+
 CUT_OFF = """
     const right = node => Math.round(node.getBoundingClientRect().right);
     return [...document.querySelectorAll(NODES)].filter(node => node.offsetWidth)

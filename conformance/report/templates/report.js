@@ -71,5 +71,10 @@ form.addEventListener("reset", () => setTimeout(draw));
 for (const button of document.querySelectorAll("[data-open]")) button.onclick = () => fold(button.dataset.open, true);
 for (const button of document.querySelectorAll("[data-fold]")) button.onclick = () => fold(button.dataset.fold, false);
 addEventListener("hashchange", follow);
+// The address does not change when the same link is followed again.
+addEventListener("click", event => {
+  const link = event.target.closest("a");
+  if (link && link.href === location.href) follow();
+});
 draw();
 follow();
