@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from conformance.cli import main
-from conformance.report import github
+from conformance.report import github, html
 from conformance.report.markdown import capped, code, line
-from conformance.results.file import Results, Writer
+from conformance.results.file import Results, Writer, read_results
 from conformance.results.records import Footer, Header, Trial
 
 TORCH = "torch:cpu:eager"
@@ -180,5 +180,18 @@ def test_the_command_writes_what_is_asked_for(tmp_path, monkeypatch, capsys):
     assert report("--markdown", "s.md", "--badge", "deep/b.json") == ""
     assert Path("s.md").read_text().startswith("## Conformance")
     assert json.loads(Path("deep/b.json").read_text())["color"] == "red"
+    assert report("--badge", "-") == github.badge(FAILED)
+    assert report("--html", "-") == html.render(read_results(Path("r.jsonl")))
+    assert report("--html", "x.html") == "Report: x.html\n"
+    assert not Path("-").exists()
     assert report("--github") == github.commands(FAILED)
     assert "exit status 1" in report()
+
+
+@pytest.mark.parametrize("option", ["--html", "--markdown", "--badge"])
+def test_an_option_is_no_file_to_write(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(["report", "r.jsonl", option, "--github"])
+    assert caught.value.code == 2
+    assert f'"--github" for {option}. It is an option; name a file before it' in capsys.readouterr().err

@@ -11,17 +11,28 @@ from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.report.terminal import console, print_results
 from conformance.results.file import read_results
 
+_STANDARD_OUTPUT = Path("-")
+
+
+def _no_option(_: object, path: Path | None) -> None:
+    """Refuse an option as the name of a file: it is taken for one where `-` is, and the name was forgotten."""
+    if str(path).startswith("-") and path != _STANDARD_OUTPUT:
+        raise ValueError("It is an option; name a file before it, or - for standard output.")
+
+
+ReportFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+
 
 @app.command
 def report(
     results: Path,
     *,
-    html: Path | None = None,
-    markdown: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
-    badge: Path | None = None,
+    html: ReportFile = None,
+    markdown: ReportFile = None,
+    badge: ReportFile = None,
     github: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Show a result file in the terminal, or write it as what is asked for.
+    """Show a result file in the terminal, or write it as what is asked for; the file - is standard output.
 
     Parameters
     ----------
@@ -30,7 +41,7 @@ def report(
     html
         Where to write one self-contained HTML file.
     markdown
-        Where to write a job summary in Markdown; - is standard output.
+        Where to write a job summary in Markdown.
     badge
         Where to write a badge as a shields.io endpoint.
     github
@@ -41,7 +52,8 @@ def report(
         from conformance.report.html import write_html
 
         write_html(read, html)
-        print(f"Report: {html}")
+        if html != _STANDARD_OUTPUT:
+            print(f"Report: {html}")
     if markdown or badge or github:
         from conformance.report import github as job
         from conformance.report.write import write_text
