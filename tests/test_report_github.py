@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from conformance.cli import main
 from conformance.report import github, html
 from conformance.report.markdown import capped, code, line
 from conformance.results.file import Results, Writer, read_results
-from conformance.results.records import Footer, Header, Trial
+from conformance.results.records import Footer, Header, Options, Trial
 
 TORCH = "torch:cpu:eager"
 MEASURED = {"got": 1.5, "expected": 1.25, "absolute": 0.25, "relative": 0.2, "ulp": 2e6, "bound": 1e-6}
@@ -77,7 +78,7 @@ def test_the_summary_has_the_worst_first_and_nothing_in_it_is_markup():
 def test_the_summary_of_a_run_that_was_cut_off_says_so():
     text = github.summary(results(trial(), trial("not run", "softmax/b", message="did not start"), planned=9, cut=True))
     assert "CUT OFF: the run was stopped after 2 of 9 planned trials." in text
-    assert "- `torch:cpu:eager`: 1 trials, did not start" in text
+    assert "- `torch:cpu:eager`: 1 trial, did not start" in text
 
 
 def test_the_summary_fits_into_900_kilobytes():
@@ -131,14 +132,44 @@ def test_a_title_cannot_end_early():
 def test_annotations_are_a_handful():
     lines = github.commands(many(error=30)).splitlines()
     assert len(lines) == 9
-    assert lines[-1] == "::error title=Conformance::22 more failing cases; the job summary lists them"
+    assert lines[-1] == "::error title=Conformance::22 more failing cases; see the job summary"
 
 
 def test_what_was_not_run_is_an_error_too():
-    assert github.commands(many()) == ""
-    (said,) = github.commands(results(trial("not run"), exit_status=3)).splitlines()
-    assert said.startswith("::error title=Conformance::1 trials: 1 not run. Exit status 3: nothing ran, or fewer")
+    (said,) = github.commands(results(trial("not run", message="no numpy\nhere"), exit_status=3)).splitlines()
+    assert said == (
+        "::error title=Conformance::NOTHING RUN: none of 1 planned trial was run. 1 trial: 1 not run. "
+        "Exit status 3: nothing ran, or fewer trials than planned.%0A"
+        "torch:cpu:eager: 1 trial not run, no numpy%0Ahere"
+    )
     assert "CUT OFF" in github.commands(results(trial(), planned=2, cut=True))
+
+
+def test_the_commonest_reasons_are_named_first():
+    trials = [trial("not run", f"softmax/{i}{k}", message=f"reason {k}") for k in range(5) for i in range(k + 1)]
+    (said,) = github.commands(results(trial(), *trials, exit_status=3)).splitlines()
+    assert said.split("%0A")[1:] == [
+        "torch:cpu:eager: 5 trials not run, reason 4",
+        "torch:cpu:eager: 4 trials not run, reason 3",
+        "torch:cpu:eager: 3 trials not run, reason 2",
+        "and 2 more reasons; see the job summary",
+    ]
+
+
+def test_a_run_without_a_trial_is_an_error_and_says_why():
+    empty = results(exit_status=3)
+    empty.header.options = Options(select=["nothing/*", "x"])
+    nothing = "NOTHING RUN: nothing matches nothing/*, x. Exit status 3: nothing ran, or fewer trials than planned."
+    assert github.commands(empty) == f"::error title=Conformance::{nothing}%0Ajax was not tried: jax is not installed\n"
+    assert line(nothing) in github.summary(empty)
+
+
+@pytest.mark.parametrize("made", [results(exit_status=3), FAILED])
+def test_all_lines_of_a_table_have_as_many_cells(made):
+    tables = re.findall(r"(?:^\|.*\n)+", github.summary(made), re.MULTILINE)
+    assert tables
+    for table in tables:
+        assert len({row.replace(r"\|", "").count("|") for row in table.splitlines()}) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,6 +183,8 @@ def test_what_was_not_run_is_an_error_too():
         (many(**{"pass": 1, "error": 1}), "50 % pass", "red"),
         (many(**{"pass": 99, "fixed": 1}), "99 % pass", "red"),
         (many(**{"pass": 1, "not run": 1}), "50 % pass", "lightgrey"),
+        (many(**{"not run": 2}), "incomplete", "lightgrey"),
+        (many(**{"unsupported": 1, "not run": 2}), "incomplete", "lightgrey"),
         (many(unsupported=3), "incomplete", "lightgrey"),
         (results(), "incomplete", "lightgrey"),
         (results(trial(), planned=2, cut=True), "incomplete", "lightgrey"),

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from conformance.errors import ResultError
 from conformance.report import html
 from conformance.results.file import Results, Writer, read_results
-from conformance.results.records import CaseInfo, Environment, Footer, Header, Trial
+from conformance.results.records import CaseInfo, Environment, Footer, Header, Options, Trial
 
 NUMPY, TORCH = "numpy:cpu:eager", "torch:cpu:eager"
 SCRIPT = "<script>alert('gotcha')</script>"
@@ -58,6 +59,7 @@ ALL_VERDICTS = [
     trial("entropy/edge", NUMPY, dtype="float64", convention="all_zero", outcome="limit"),
     trial("entropy/edge", TORCH, convention="all_zero", outcome="limit"),
 ]  # fmt: skip
+NOT_RUN = [trial(verdict="not run", message="no numpy", dtype=dtype) for dtype in ("float32", "float64")]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
@@ -114,6 +116,10 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     @property
+    def title(self) -> str:
+        return re.findall("<title>(.*)</title>", self.source)[0]  # type: ignore[no-any-return]
+
+    @property
     def data(self) -> dict[str, Any]:
         return json.loads(self.scripts[0], parse_constant=pytest.fail)  # type: ignore[no-any-return]
 
@@ -126,7 +132,7 @@ def page() -> Page:
 def test_header_says_what_was_run_and_how_it_ended(page: Page) -> None:
     assert "loss-conformance 9.8.7" in page.words
     assert "2026-01-02 03:04:05 UTC" in page.words
-    assert "yes: 16 of 16 planned trials judged, in 2.5 s" in page.words
+    assert "no: 15 of 16 planned trials judged, in 2.5 s" in page.words
     assert "1: something failed, or a list of deviations no longer fits" in page.words
     assert "optax: optax is not installed" in page.words
     assert "ours.yaml:12: nothing/*" in page.words
@@ -181,7 +187,7 @@ def test_accuracy_has_a_strip_for_each_loss_and_target(page: Page) -> None:
     labels = [a["aria-label"] for a in page.all("svg")]
     assert labels == [
         f"softmax on {NUMPY}: 2 trials, 1 exact, median 0.25, worst 0.5 of the bound",
-        f"entropy on {NUMPY}: 1 trials, 0 exact, median 0.5, worst 0.5 of the bound",
+        f"entropy on {NUMPY}: 1 trial, 0 exact, median 0.5, worst 0.5 of the bound",
     ]
     dots = [a["d"] for a in page.all("path") if a["class"] == "dots"]
     assert [len(re.findall("M", d or "")) for d in dots] == [1, 1]
@@ -234,14 +240,47 @@ def test_headings_and_tables_are_labelled(page: Page) -> None:
         (results(ALL_VERDICTS[:3], planned=16), "INCOMPLETE: the run ended with 3 of 16 planned trials judged."),
         (results(ALL_VERDICTS[:3], judged=16), "DAMAGED: the file holds 3 trials, but its last line counts 16."),
         (results([], planned=16, cut=True), "CUT OFF: the run was stopped after 0 of 16 planned trials."),
+        (results(ALL_VERDICTS), "INCOMPLETE: 1 of 16 planned trials was not run."),
+        (results([trial(), *NOT_RUN]), "INCOMPLETE: 2 of 3 planned trials were not run."),
+        (results(NOT_RUN), "NOTHING RUN: none of 2 planned trials was run."),
+        (results([]), "NOTHING RUN: no trial was planned."),
     ],
 )
 def test_an_incomplete_run_is_said_loudly(read: Results, notice: str) -> None:
     page = Page(html.render(read))
     assert any(a.get("role") == "alert" for a in page.all("p"))
     assert notice in page.words
-    assert "Complete no:" in page.words
+    assert f"Complete no: {len(read.judged)} of {read.header.planned} planned" in page.words
     assert "yes: " not in page.words
+    assert f"{notice.partition(':')[0]}: " in page.title
+
+
+def test_of_a_run_in_which_nothing_ran_no_number_is_the_title() -> None:
+    page = Page(html.render(results(NOT_RUN)))
+    assert page.title == "NOTHING RUN: cross-entropy conformance"
+    assert "not run 0 of 2 pass" in page.words
+    assert "None among the 0 trials judged." in page.words
+    assert not re.search("before the run stopped|judged pass|not reached", page.words)
+
+
+def test_globs_that_match_nothing_are_named() -> None:
+    read = results([])
+    read.header.options = Options(select=["softmax/x*", "kl_div/y"])
+    assert "NOTHING RUN: nothing matches softmax/x*, kl_div/y." in Page(html.render(read)).words
+    read.header = replace(read.header, targets=[])
+    assert "NOTHING RUN: no trial was planned." in Page(html.render(read)).words
+
+
+def test_cases_and_trials_are_counted_as_they_were_tried() -> None:
+    """The header tells of every case that there is, also when one of them was selected."""
+    read = results([trial()], exit_status=0)
+    assert len(read.header.cases) == 2
+    page = Page(html.render(read))
+    assert f"1 case on 2 targets: {NUMPY}, {TORCH}." in page.words
+    assert page.title == "0 of 1 planned trial fail: cross-entropy conformance"
+    assert "yes: 1 of 1 planned trial judged" in page.words
+    assert "None among the 1 trial judged." in page.words
+    assert "0 cases on 2 targets" in Page(html.render(results([]))).words
 
 
 def test_a_run_that_was_cut_off_has_no_exit_status_and_counts_what_is_missing() -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 
 from conformance.report.markdown import capped, code, line
-from conformance.report.summary import EXIT_MEANING, by_target, shortfall, verdict_counts, worst_first
+from conformance.report.summary import (
+    EXIT_MEANING,
+    by_target,
+    counted,
+    not_run,
+    shortfall,
+    slow_left_out,
+    verdict_counts,
+    worst_first,
+)
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
 _FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
 ANNOTATIONS = 8
 """GitHub shows ten of a step."""
+_REASONS = 3
+"""Reasons that an annotation names of trials that were not run."""
 
 
 def summary(results: Results) -> str:
@@ -24,17 +34,20 @@ def summary(results: Results) -> str:
         yield from _table(results)
         yield from (f"- {code(name)} was not tried: {line(why)}\n" for name, why in results.header.unavailable.items())
         if results.header.slow_left_out:
-            yield f"- {results.header.slow_left_out} slow cases were left out\n"
+            yield f"- {slow_left_out(results)}\n"
         yield from _lists(results)
         failing = _failing(results)
         if failing:
-            yield "\n### Failures, the worst first\n\n| trial | why | got | expected | error/bound |\n"
-            yield "| --- | --- | ---: | ---: | ---: |\n"
+            yield "\n### Failures, the worst first\n\n"
+            yield _line("trial", "why", "got", "expected", "error/bound")
+            yield _line("---", "---", "---:", "---:", "---:")
         yield from (_row(group) for group in failing)
-        left = Counter((t.target, t.message) for t in results.trials if t.verdict == "not run")
+        left = not_run(results.trials)
         if left:
             yield "\n### Not run\n\n"
-        yield from (f"- {code(target)}: {count} trials, {line(why)}\n" for (target, why), count in left.items())
+        yield from (
+            f"- {code(target)}: {counted(count, 'trial')}, {line(why)}\n" for (target, why), count in left.items()
+        )
 
     return capped(parts())
 
@@ -47,21 +60,33 @@ def commands(results: Results) -> str:
         for group in failing[:ANNOTATIONS]
     ]
     if len(failing) > ANNOTATIONS:
-        rest = len(failing) - ANNOTATIONS
-        lines.append(command("error", "Conformance", f"{rest} more failing cases; the job summary lists them"))
+        rest = counted(len(failing) - ANNOTATIONS, "more failing case")
+        lines.append(command("error", "Conformance", f"{rest}; see the job summary"))
     if results.footer is not None and results.footer.stale:
         lines.append(command("error", "Deviations that match no trial", "\n".join(results.footer.stale)))
     if results.footer is not None and results.footer.overdue:
         lines.append(command("warning", "Deviations to look at again", "\n".join(results.footer.overdue)))
-    if not results.complete or any(trial.verdict == "not run" for trial in results.trials):
-        lines.append(command("error", "Conformance", _outcome(results)))
+    if not results.all_run:
+        lines.append(command("error", "Conformance", "\n".join([_outcome(results), *_reasons(results)])))
     return "".join(f"{text}\n" for text in lines)
+
+
+def _reasons(results: Results) -> Iterator[str]:
+    """Why trials were not run, the commonest reasons first; and what is not installed where nothing was planned."""
+    left = not_run(results.trials).most_common()
+    for (target, why), count in left[:_REASONS]:
+        yield f"{target}: {counted(count, 'trial')} not run, {why or 'no reason given'}"
+    if left[_REASONS:]:
+        yield f"and {counted(len(left) - _REASONS, 'more reason')}; see the job summary"
+    if not results.header.planned:
+        yield from (f"{name} was not tried: {why}" for name, why in results.header.unavailable.items())
 
 
 def badge(results: Results) -> str:
     """The badge as a shields.io endpoint. Its percentage is that of the trials that were supported, rounded down."""
     counts = verdict_counts(results.trials)
     tried = results.header.planned - counts.get("unsupported", 0)
+    ran = tried - counts.get("not run", 0)
     passed = counts.get("pass", 0)
     failing = sum(counts.get(verdict, 0) for verdict in _FAILING) or bool(results.footer and results.footer.stale)
     if failing:
@@ -70,7 +95,7 @@ def badge(results: Results) -> str:
         colour = "lightgrey"
     else:
         colour = "brightgreen" if passed == tried else "green"
-    message = f"{_percent(passed, tried)} pass" if tried and results.complete else "incomplete"
+    message = f"{_percent(passed, tried)} pass" if ran and results.complete else "incomplete"
     shown = {"schemaVersion": 1, "label": "loss conformance", "message": message, "color": colour}
     return json.dumps({**shown, "isError": colour == "red"}) + "\n"
 
@@ -83,7 +108,7 @@ def _percent(passed: int, tried: int) -> str:
 
 def _outcome(results: Results) -> str:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(results.trials).items())
-    said = [shortfall(results), f"{len(results.trials)} trials: {counts or 'none'}."]
+    said = [shortfall(results), f"{counted(len(results.trials), 'trial')}: {counts}." if counts else ""]
     if results.footer is not None:
         status = results.footer.exit_status
         said.append(f"Exit status {status}: {EXIT_MEANING.get(status, 'unusable input')}.")
@@ -93,14 +118,13 @@ def _outcome(results: Results) -> str:
 def _table(results: Results) -> Iterator[str]:
     cells = by_target(results.trials)
     verdicts = list(verdict_counts(results.trials))
-    yield f"| target | {' | '.join(verdicts)} | worst error/bound of those that pass | versions |\n"
-    yield f"| --- | {'---: | ' * len(verdicts)}---: | --- |\n"
+    yield _line("target", *verdicts, "worst error/bound of those that pass", "versions")
+    yield _line("---", *("---:" for _ in verdicts), "---:", "---")
     for target in results.header.targets:
         cell = cells[target]
         worst = "" if cell.worst_ratio is None else f"{cell.worst_ratio:.3g}"
         facts = ", ".join(f"{name} {value}" for name, value in results.environments.get(target, {}).items())
-        counted = " | ".join(str(cell.counts[verdict]) for verdict in verdicts)
-        yield f"| {code(target)} | {counted} | {worst} | {line(facts)} |\n"
+        yield _line(code(target), *(str(cell.counts[verdict]) for verdict in verdicts), worst, line(facts))
     yield "\n"
 
 
@@ -124,7 +148,12 @@ def _row(group: list[Trial]) -> str:
     got, expected = ("" if x is None else repr(x) for x in (worst.got, worst.expected))
     ratio = "" if worst.ratio is None else f"{worst.ratio:.3g}"
     why = f"{worst.verdict}: {worst.message}"[:500]
-    return f"| {code(worst.id)}{others} | {line(why)} | {got} | {expected} | {ratio} |\n"
+    return _line(f"{code(worst.id)}{others}", line(why), got, expected, ratio)
+
+
+def _line(*cells: str) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _said(group: list[Trial]) -> str:

@@ -51,6 +51,9 @@ def render(results: Results) -> str:
             footer=results.footer,
             results=results,
             shortfall=summary.shortfall(results),
+            missing=results.header.planned - len(trials),
+            judged=len(results.judged),
+            tried_cases=len({t.case for t in trials}),
             meaning=summary.EXIT_MEANING,
             command=shlex.join(results.header.command),
             counts=counts,
@@ -78,7 +81,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"exact": exact, "short": short, "nested": nested, "query": urlencode, "class": _css_class}
-    environment.globals["again"] = again
+    environment.globals |= {"again": again, "counted": summary.counted}
     return environment
 
 

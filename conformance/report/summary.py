@@ -97,17 +97,47 @@ def worst_first(trials: list[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda t: (_BADNESS.index(t.verdict), -(t.ratio or 0.0), t.id))
 
 
+def counted(count: int, thing: str) -> str:
+    """How many there are of a thing, in words."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def slow_left_out(results: Results) -> str:
+    """How many cases were left out for being slow."""
+    count = results.header.slow_left_out
+    return f"{counted(count, 'slow case')} {'was' if count == 1 else 'were'} left out"
+
+
+def not_run(trials: Iterable[Trial]) -> Counter[tuple[str, str]]:
+    """How many of the trials were not run, by target and reason."""
+    return Counter((trial.target, trial.message) for trial in trials if trial.verdict == "not run")
+
+
 def shortfall(results: Results) -> str:
-    """Why a result file does not hold all that was planned, in one sentence; empty when it does."""
-    judged, planned, footer = len(results.trials), results.header.planned, results.footer
+    """Why a result file does not hold a result of all that was planned, in a sentence; empty when it does."""
+    judged, footer = len(results.trials), results.footer
+    planned = counted(results.header.planned, "planned trial")
     if footer is None:
         within = " Its last line was cut off, too, and is left out." if results.cut else ""
-        return f"CUT OFF: the run was stopped after {judged} of {planned} planned trials.{within}"
+        return f"CUT OFF: the run was stopped after {judged} of {planned}.{within}"
     if footer.judged != judged:
-        return f"DAMAGED: the file holds {judged} trials, but its last line counts {footer.judged}."
-    if judged != planned:
-        return f"INCOMPLETE: the run ended with {judged} of {planned} planned trials judged."
-    return ""
+        return f"DAMAGED: the file holds {counted(judged, 'trial')}, but its last line counts {footer.judged}."
+    if judged != results.header.planned:
+        return f"INCOMPLETE: the run ended with {judged} of {planned} judged."
+    if not judged:
+        return f"NOTHING RUN: {_nothing_planned(results)}."
+    if not results.judged:
+        return f"NOTHING RUN: none of {planned} was run."
+    left = judged - len(results.judged)
+    return f"INCOMPLETE: {left} of {planned} {'was' if left == 1 else 'were'} not run." if left else ""
+
+
+def _nothing_planned(results: Results) -> str:
+    """Why a run had nothing to do. Without a target the globs are not to blame."""
+    options = results.header.options
+    if options is not None and options.select and results.header.targets:
+        return f"nothing matches {', '.join(options.select)}"
+    return "no trial was planned"
 
 
 def verdict_counts(trials: list[Trial]) -> dict[str, int]:
