@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections import Counter
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from conformance.cli import main
 from conformance.report import github, html
 from conformance.report.markdown import capped, code, line
+from conformance.report.terminal import print_results
 from conformance.results.file import Results, Writer, read_results
 from conformance.results.records import Footer, Header, Options, Trial
 
@@ -170,6 +173,24 @@ def test_all_lines_of_a_table_have_as_many_cells(made):
     assert tables
     for table in tables:
         assert len({row.replace(r"\|", "").count("|") for row in table.splitlines()}) == 1
+
+
+def in_the_terminal(made: Results) -> str:
+    out = io.StringIO()
+    print_results(Console(file=out, width=200), made)
+    return out.getvalue()
+
+
+def test_in_the_terminal_one_is_singular():
+    made = results(trial("not run", message="why"), trial("pass", "softmax/b", differing=1), planned=2)
+    made.header.slow_left_out = 1
+    out = in_the_terminal(made)
+    assert "torch:cpu:eager: 1 trial not run, why\n" in out
+    assert "1 slow case was left out; --slow tries all cases.\n" in out
+    assert "1 of the 1 trial that was tried twice did not give the same bits: softmax/b" in out
+    assert "- 1 slow case was left out\n" in github.summary(made)
+    assert "after 1 of 1 trial.\n" in in_the_terminal(results(trial(), cut=True))
+    assert "1 of 1 planned trial in 1.0 s" in in_the_terminal(results(trial()))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import islice
 
 from conformance.report.github import ANNOTATIONS, command
 from conformance.report.markdown import capped, code, line
-from conformance.report.summary import rest
+from conformance.report.summary import counted, rest
 from conformance.results.diff import KINDS, REGRESSIONS, Change, Diff
 
 _SHOWN = 30
@@ -28,16 +28,14 @@ Group = list[Change]
 def verdict(changes: Diff) -> str:
     """The diff in one line."""
     counts = {kind: len(changes.of(kind)) for kind in KINDS}
-    said = ", ".join(f"{count} {_counted(kind, count)}" for kind, count in counts.items() if count)
+    said = ", ".join(_many(count, kind) for kind, count in counts.items() if count)
     regressed = "REGRESSION" if changes.of(*REGRESSIONS) else "no regression"
-    return (
-        f"{regressed}: {said or 'nothing changed'}; {changes.compared} {_counted('trial', changes.compared)} compared"
-    )
+    return f"{regressed}: {said or 'nothing changed'}; {counted(changes.compared, 'trial')} compared"
 
 
-def _counted(name: str, count: int) -> str:
-    """A kind of change, or what is a thing, behind a number."""
-    return f"{name}s" if count != 1 and name in ("new failure", "changed outcome", "trial") else name
+def _many(count: int, kind: str) -> str:
+    """How many changes there are of a kind; some kinds are no nouns."""
+    return counted(count, kind) if kind in ("new failure", "changed outcome") else f"{count} {kind}"
 
 
 def text(changes: Diff) -> str:

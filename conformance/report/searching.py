@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from conformance.report.progress import quiet
+from conformance.report.summary import counted
 from conformance.search.campaign import Budget, Outcome
 from conformance.search.findings import Finding
 from conformance.search.probe import Tally
@@ -19,14 +20,14 @@ class Watching:
     """Shows where a search is, in a terminal outside of CI, and prints every finding as it comes."""
 
     def __init__(self, out: Console, progress: Console, budget: Budget, targets: int) -> None:
-        each = f"{budget.seconds:g} s" if budget.examples is None else f"{budget.examples} examples a loss"
+        each = f"{budget.seconds:g} s" if budget.examples is None else f"{counted(budget.examples, 'example')} a loss"
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self._out = out
         self._bar = Progress(*columns, console=progress, disable=quiet(), transient=True)
-        self._task = self._bar.add_task(f"{targets} targets, {each} each", total=None)
+        self._task = self._bar.add_task(f"{counted(targets, 'target')}, {each} each", total=None)
 
     def tick(self, target: str, loss: str, tally: Tally) -> None:
-        self._bar.update(self._task, description=f"{loss} on {target}, {tally.examples} examples")
+        self._bar.update(self._task, description=f"{loss} on {target}, {counted(tally.examples, 'example')}")
 
     def found(self, finding: Finding, path: Path) -> None:
         text = f"new on {finding.target}: {finding.summary}\n    {path}"
@@ -56,4 +57,4 @@ def print_outcomes(console: Console, outcomes: list[Outcome], unavailable: dict[
         if outcome.failure:
             console.print(f"{outcome.target}: {outcome.failure}", highlight=False, markup=False, soft_wrap=True)
     for name, why in unavailable.items():
-        console.print(f"{name}: not tried, {why}", highlight=False)
+        console.print(f"{name}: not tried, {why}", highlight=False, markup=False, soft_wrap=True)

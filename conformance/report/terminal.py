@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conformance.report.summary import EXIT_MEANING, by_target, in_short, rest, unsteady, worst_first
+from conformance.report.summary import (
+    EXIT_MEANING,
+    by_target,
+    counted,
+    in_short,
+    not_run,
+    rest,
+    slow_left_out,
+    unsteady,
+    worst_first,
+)
 from conformance.results.file import Results
 from conformance.results.records import Trial
 
@@ -26,32 +34,33 @@ def print_results(console: Console, results: Results) -> None:
     """A table by target, every failing trial worst first, and what the exit status means."""
     console.print(_table(results))
     for name, why in results.header.unavailable.items():
-        console.print(f"{name}: not tried, {why}", highlight=False)
-    left = Counter((t.target, t.message) for t in results.trials if t.verdict == "not run")
-    for (target, why), count in left.items():
-        console.print(f"{target}: {count} trials not run, {why}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{name}: not tried, {why}", highlight=False, markup=False, soft_wrap=True)
+    for (target, why), count in not_run(results.trials).items():
+        said = f"{target}: {counted(count, 'trial')} not run, {why}"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     for target, differing in unsteady(results.trials).items():
         twice = sum(t.differing is not None for t in results.trials if t.target == target)
         losses = {trial.case: trial.loss for trial in differing}
         cases = in_short(list(losses), list(losses.values()))
-        said = f"{len(differing)} of the {twice} trials that were tried twice did not give the same bits: {cases}"
+        tried = f"{counted(twice, 'trial')} that {'was' if twice == 1 else 'were'} tried twice"
+        said = f"{len(differing)} of the {tried} did not give the same bits: {cases}"
         console.print(f"{target}: {said}", highlight=False, markup=False, soft_wrap=True)
     _print_failures(console, results.trials)
     if results.footer is None:
-        judged, planned = len(results.trials), results.header.planned
-        console.print(f"Incomplete: the run was cut off after {judged} of {planned} trials.", highlight=False)
+        judged, planned = len(results.trials), counted(results.header.planned, "trial")
+        console.print(f"Incomplete: the run was cut off after {judged} of {planned}.", highlight=False)
         if results.cut:
             console.print("The last line of the file was cut off, too, and is left out.", highlight=False)
         return
     if results.header.slow_left_out:
-        console.print(f"{results.header.slow_left_out} slow cases were left out; --slow tries them.", highlight=False)
+        console.print(f"{slow_left_out(results)}; --slow tries all cases.", highlight=False)
     for entry in results.footer.stale:
         console.print(f"stale deviation: {entry} matches no trial", soft_wrap=True, highlight=False, markup=False)
     for entry in results.footer.overdue:
         console.print(f"deviation to look at again: {entry}", soft_wrap=True, highlight=False, markup=False)
-    status = results.footer.exit_status
+    status, planned = results.footer.exit_status, counted(results.header.planned, "planned trial")
     console.print(
-        f"{len(results.judged)} of {results.header.planned} planned trials in {results.footer.seconds:.1f} s; "
+        f"{len(results.judged)} of {planned} in {results.footer.seconds:.1f} s; "
         f"exit status {status}: {EXIT_MEANING.get(status, 'unusable input')}.",
         highlight=False,
         soft_wrap=True,
