@@ -279,6 +279,12 @@ def test_a_regression_is_status_1_and_comes_first(command):
     ]
 
 
+def test_control_characters_and_marks_of_commands_are_shown_not_obeyed():
+    said = "outside\n::error::x\x1b[31m ##[group]y"
+    text = changes.text(diff(results(trial()), results(trial("mismatch", message=said))))
+    assert "    pass -> mismatch: outside / ::error::x\\x1b[31m ## [group]y\n" in text
+
+
 def test_no_regression_is_status_0(command):
     assert command(BAD, BAD)[0] == 3, "some of it was not run"
     ran = results(*BAD.trials[:2])

@@ -14,10 +14,16 @@ from rich.console import Console
 
 from conformance.cli import main
 from conformance.report import github, html
+from conformance.report.conventions import Point, Seen
+from conformance.report.conventions_text import print_pages
 from conformance.report.markdown import capped, code, line
+from conformance.report.quoting import quoted
+from conformance.report.searching import print_outcomes
 from conformance.report.terminal import print_results
 from conformance.results.file import Results, Writer, read_results
-from conformance.results.records import Footer, Header, Options, Trial
+from conformance.results.records import CaseInfo, ConventionInfo, Footer, Header, Options, Trial
+from conformance.search.campaign import Outcome
+from conformance.search.probe import Tally
 
 TORCH = "torch:cpu:eager"
 MEASURED = {"got": 1.5, "expected": 1.25, "absolute": 0.25, "relative": 0.2, "ulp": 2e6, "bound": 1e-6}
@@ -179,6 +185,47 @@ def in_the_terminal(made: Results) -> str:
     out = io.StringIO()
     print_results(Console(file=out, width=200), made)
     return out.getvalue()
+
+
+def test_what_a_framework_says_is_not_obeyed_by_the_job():
+    """The runner looks for `::` behind blanks, and for `##[` anywhere in a line."""
+    said = "signal 11\n::error::ours\n  ::stop-commands::x\r\n\x1b[31mred\x9b ##[group]y"
+    made = results(
+        trial("crash", message=said),
+        trial("error", "softmax/b", message=" ::warning::first"),
+        trial("not run", "softmax/c", message=said),
+    )
+    made.header.unavailable = {"jax": "no\n::debug::[b]jax[/b]\x07"}
+    out = in_the_terminal(made)
+    assert not [row for row in out.splitlines() if row.lstrip().startswith("::")]
+    assert "##[" not in out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
+    quoted_lines = (
+        "signal 11\n    | ::error::ours\n    |   ::stop-commands::x\\x0d\n    | \\x1b[31mred\\x9b ## [group]y\n"
+    )
+    assert f"\n    {quoted_lines}" in out
+    assert "\n    |  ::warning::first\n" in out
+    assert f"torch:cpu:eager: 1 trial not run, {quoted_lines}" in out
+    assert "jax: not tried, no\n    | ::debug::[b]jax[/b]\\x07\n" in out
+    assert "\\x1b[31mred" in github.commands(made)
+    assert "\\x1b" in github.summary(made)
+
+
+def test_nor_is_what_a_search_or_a_convention_tells_of_it():
+    out = io.StringIO()
+    searched = Outcome(TORCH, Tally(), failure="could not be started\n::error::x\x07")
+    print_outcomes(Console(file=out, width=200), [searched], {"jax": "no\n::debug::y"})
+    point = Point("softmax/a", "softmax", ConventionInfo(name="half"), CaseInfo(loss="softmax"))
+    point.seen[TORCH] = Seen({"raises": ["float32"]}, note="ValueError\n::warning::z")
+    print_pages(Console(file=out, width=200), {"Other": [point]}, [TORCH])
+    assert "torch:cpu:eager: could not be started\n    | ::error::x\\x07\n" in out.getvalue()
+    assert "jax: not tried, no\n    | ::debug::y\n" in out.getvalue()
+    assert "    said: ValueError\n    | ::warning::z\n" in out.getvalue()
+
+
+def test_lone_surrogates_are_written_as_escapes():
+    assert quoted("a\udcffb") == "a\\udcffb"
+    assert quoted("") == ""
 
 
 def test_in_the_terminal_one_is_singular():

@@ -7,6 +7,7 @@ from itertools import islice
 
 from conformance.report.github import ANNOTATIONS, command
 from conformance.report.markdown import capped, code, line
+from conformance.report.quoting import one_line
 from conformance.report.summary import counted, rest
 from conformance.results.diff import KINDS, REGRESSIONS, Change, Diff
 
@@ -40,14 +41,14 @@ def _many(count: int, kind: str) -> str:
 
 def text(changes: Diff) -> str:
     """The diff as plain text."""
-    lines = [verdict(changes), *(f"note: {note}" for note in changes.notes)]
+    lines = [verdict(changes), *(f"note: {one_line(note)}" for note in changes.notes)]
     for kind in KINDS:
         groups = _groups(changes.of(kind))
         if groups:
             lines += ["", f"{_HEADINGS[kind]} ({len(changes.of(kind))})"]
         for group in islice(groups, _SHOWN):
             figures = _figures(group[0])
-            lines += [f"  {group[0].id}{_others(group)}", f"    {_one_line(group[0].why)}"]
+            lines += [f"  {group[0].id}{_others(group)}", f"    {one_line(group[0].why)}"]
             lines += [f"    {figures}"] if figures else []
         if len(groups) > _SHOWN:
             lines.append(f"  {rest((group[0].case, group[0].target) for group in groups[_SHOWN:])}")
@@ -109,7 +110,3 @@ def _figures(change: Change) -> str:
     place = f" at {tuple(new.index)}" if new.index else ""
     was = f", was {change.old.got!r}" if change.old is not None and change.old.index == new.index else ""
     return f"worst{place}: got {new.got!r}{was}, expected {new.expected!r}, error over bound {new.ratio:.3g}"
-
-
-def _one_line(message: str) -> str:
-    return " / ".join(message.splitlines())

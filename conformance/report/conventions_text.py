@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.report.conventions import Point, Seen
+from conformance.report.quoting import quoted
 from conformance.results.file import Results
 from conformance.results.records import as_plain, json_of
 
@@ -75,7 +76,7 @@ def _said(target: str, seen: Seen | None) -> Iterable[str]:
     if seen is None:
         return
     if seen.note:
-        yield f"    said: {seen.note}"
+        yield f"    said: {quoted(seen.note)}"
     if seen.declared:
         yield f"    documented: {seen.declared.outcome}. {seen.declared.says} {seen.declared.link}"
     elif seen.observed:

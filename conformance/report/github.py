@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from conformance.report.markdown import capped, code, line
+from conformance.report.quoting import printable
 from conformance.report.summary import (
     EXIT_MEANING,
     by_target,
@@ -173,4 +174,4 @@ def command(kind: str, title: str, message: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\n", "%0A")

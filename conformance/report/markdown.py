@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from conformance.report.quoting import one_line
+
 LIMIT = 900_000
 """Bytes; GitHub drops a job summary of more than 1 MiB."""
 _CUT = "\n\n... cut here; the result file has the rest.\n"
@@ -24,7 +26,7 @@ def capped(parts: Iterable[str], limit: int = LIMIT) -> str:
 
 def line(text: str) -> str:
     """A text within a line or the cell of a table, none of it markup."""
-    escaped = re.sub(r"([\\`*_\[\]<>|~#@&$])", r"\\\1", " / ".join(text.splitlines()))
+    escaped = re.sub(r"([\\`*_\[\]<>|~#@&$])", r"\\\1", one_line(text))
     return escaped.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
 
 

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from conformance.report.progress import quiet
+from conformance.report.quoting import quoted
 from conformance.report.summary import counted
 from conformance.search.campaign import Budget, Outcome
 from conformance.search.findings import Finding
@@ -30,7 +31,7 @@ class Watching:
         self._bar.update(self._task, description=f"{loss} on {target}, {counted(tally.examples, 'example')}")
 
     def found(self, finding: Finding, path: Path) -> None:
-        text = f"new on {finding.target}: {finding.summary}\n    {path}"
+        text = f"new on {finding.target}: {quoted(finding.summary)}\n    {path}"
         self._out.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> Watching:
@@ -55,6 +56,6 @@ def print_outcomes(console: Console, outcomes: list[Outcome], unavailable: dict[
         for where, count in outcome.tally.recognised.most_common():
             console.print(f"{outcome.target}: {count} as {where}", highlight=False, markup=False, soft_wrap=True)
         if outcome.failure:
-            console.print(f"{outcome.target}: {outcome.failure}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"{outcome.target}: {quoted(outcome.failure)}", highlight=False, markup=False, soft_wrap=True)
     for name, why in unavailable.items():
-        console.print(f"{name}: not tried, {why}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{name}: not tried, {quoted(why)}", highlight=False, markup=False, soft_wrap=True)

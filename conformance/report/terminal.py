@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from conformance.report.quoting import quoted
 from conformance.report.summary import (
     EXIT_MEANING,
     by_target,
@@ -34,9 +35,9 @@ def print_results(console: Console, results: Results) -> None:
     """A table by target, every failing trial worst first, and what the exit status means."""
     console.print(_table(results))
     for name, why in results.header.unavailable.items():
-        console.print(f"{name}: not tried, {why}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{name}: not tried, {quoted(why)}", highlight=False, markup=False, soft_wrap=True)
     for (target, why), count in not_run(results.trials).items():
-        said = f"{target}: {counted(count, 'trial')} not run, {why}"
+        said = f"{target}: {counted(count, 'trial')} not run, {quoted(why)}"
         console.print(said, highlight=False, markup=False, soft_wrap=True)
     for target, differing in unsteady(results.trials).items():
         twice = sum(t.differing is not None for t in results.trials if t.target == target)
@@ -104,7 +105,7 @@ def _failure(failing: list[Trial]) -> Text:
     if len(failing) > 1:
         others = sorted({f"{t.dtype} {t.output}" for t in failing[1:]})
         text.append(f"\n    and {len(others)} more of this case: {', '.join(others)}")
-    text.append(f"\n    {trial.message}" if trial.message else "")
+    text.append(f"\n    {quoted(trial.message)}" if trial.message else "")
     if trial.got is not None and trial.ratio is not None:
         place = f" at {tuple(trial.index)}" if trial.index else ""
         text.append(f"\n    worst{place}: got {trial.got!r}, expected {trial.expected!r}")
