@@ -401,6 +401,12 @@ def test_a_link_works_as_often_as_it_is_followed(tmp_path: Path) -> None:
     assert in_a_browser(html.render(results(ALL_VERDICTS)), script, tmp_path) == ["softmax", "softmax", True, True]
 
 
+@pytest.mark.parametrize(("count", "found"), [(1, "1 of 1 trial found."), (2, "2 of 2 trials found.")])
+def test_what_is_found_is_counted(tmp_path: Path, count: int, found: str) -> None:
+    page = html.render(results(ALL_VERDICTS[:count]))
+    assert in_a_browser(page, "return document.getElementById('found').textContent", tmp_path) == found
+
+
 CUT_OFF = """
     const right = node => Math.round(node.getBoundingClientRect().right);
     return [...document.querySelectorAll(NODES)].filter(node => node.offsetWidth)

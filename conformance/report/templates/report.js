@@ -41,7 +41,8 @@ function draw() {
   table.tBodies[0].replaceWith(body);
   table.hidden = found.length === 0;
   const shown = found.length > LIMIT ? `; the first ${LIMIT} are shown` : "";
-  document.getElementById("found").textContent = `${found.length} of ${trials.length} trials match${shown}.`;
+  const all = `${trials.length} trial${trials.length === 1 ? "" : "s"}`;
+  document.getElementById("found").textContent = `${found.length} of ${all} found${shown}.`;
 }
 
 // An address such as #trials?verdict=mismatch&target=torch:cpu:eager sets the filter; #trial-7 unfolds that trial.
