@@ -15,6 +15,7 @@ from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.derivation import derive
 from conformance.errors import UsageError
 from conformance.plan import make_plan
+from conformance.report.quoting import quoted
 from conformance.results.records import Line, Trial
 from conformance.run import run
 
@@ -82,7 +83,7 @@ def _frameworks(console: Console, case_id: str, case_paths: Sequence[Path], adap
         table.add_row(target, dtype, got, *figures, *verdicts)
         for trial in outputs.values():
             if trial.reason or trial.message:
-                notes[f"{target} {trial.verdict}: {trial.reason or trial.message}"] = None
+                notes[f"{target} {trial.verdict}: {quoted(trial.reason or trial.message)}"] = None
     console.print(table)
     for note in [*notes, *(f"{name}: not tried, {why}" for name, why in plan.unavailable.items())]:
         console.print(note, highlight=False, markup=False, soft_wrap=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +10,10 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from conformance.cache import Cache, user_cache
-from conformance.casefiles.case import Case, Question, asked_of, questions, trial_id
+from conformance.casefiles.case import Case, Question, asked_of, trial_id
 from conformance.casefiles.load import builtin_files, digest, find_files, load_cases
+from conformance.choice import chosen_questions
 from conformance.errors import UsageError
-from conformance.globs import any_glob
 from conformance.judge.declared import Declarations, load_declarations
 from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
@@ -65,7 +63,7 @@ class Plan:
         if self.planned:
             return ""
         if self.slow_left_out:
-            return f"nothing but {self.slow_left_out} slow cases to be tried; --slow tries them"
+            return "nothing but slow cases is asked for; --slow tries them"
         if self.options.select:
             example = "cross_entropy/worked_example[torch:cpu:eager-float32]"
             return f"nothing matches {', '.join(self.options.select)}; trial ids look like {example}"
@@ -136,7 +134,7 @@ def make_plan(
     entries = load_deviations([*sorted(shipped), *deviation_paths], cache)
     lists = {t.adapter.name: t.adapter.declared for t in named if t.adapter.declared}
     declarations = load_declarations(lists, cases, complete=not case_paths, store=cache)
-    choice = partial(_chosen, named, dtypes=tuple(dtypes), shard=shard, select=select)
+    choice = partial(chosen_questions, named, dtypes=tuple(dtypes), shard=shard, select=select)
     chosen = choice([case for case in cases if slow or SLOW not in case.tags])
     slow_ones = choice([case for case in cases if not slow and SLOW in case.tags])
     options = Options(
@@ -165,18 +163,6 @@ def make_plan(
         in_use,
         len({question.case for asked in slow_ones.values() for question in asked}),
     )
-
-
-def _chosen(
-    named: Sequence[Target], cases: list[Case], *, dtypes: tuple[str, ...], shard: str, select: Sequence[str]
-) -> dict[Target, list[Question]]:
-    """The questions of the cases that each target is asked."""
-    asked = questions(cases, dtypes or None)
-    if shard:
-        index, count = parse_shard(shard)
-        asked = [q for q in asked if shard_of(q.case.id, count) == index]
-    pattern = any_glob(select)
-    return {t: [q for q in asked if not select or _selected(q, str(t), pattern)] for t in named}
 
 
 def plan_of(options: Options, *, cached: bool = True, begin: Callable[[Iterable[Target]], None] | None = None) -> Plan:
@@ -208,19 +194,6 @@ def check_tried(plan: Plan, adapter_files: Sequence[str]) -> None:
         raise UsageError(f"{said}: name {' and '.join(unused.values())} among the targets, or no target")
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """`I/N` as two numbers, I from 1 to N."""
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {text}: write I/N, the part I of N parts, such as 1/4 to 4/4")
-    return int(found[1]), int(found[2])
-
-
-def shard_of(case: str, count: int) -> int:
-    """The part, from 1 to `count`, that a case belongs to by its id alone, on every machine and in every version."""
-    return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8]) % count + 1
-
-
 def _choose_targets(
     names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: Mapping[str, str]
 ) -> tuple[list[Target], dict[str, str]]:
@@ -249,8 +222,3 @@ def checked_pythons(pythons: Mapping[str, str], adapters: dict[str, Adapter]) ->
         if not Path(path).is_file():
             raise UsageError(f"--python {name}={path}: no such interpreter {path}")
     return {name: str(Path(path).absolute()) for name, path in pythons.items()}
-
-
-def _selected(question: Question, target: str, pattern: re.Pattern[str]) -> bool:
-    """Whether the id of a trial, or that of its case, is one of those asked for."""
-    return any(pattern.fullmatch(name) for name in (question.trial_id(target), question.case.id))

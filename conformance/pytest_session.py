@@ -14,6 +14,7 @@ from conformance.casefiles.case import Question
 from conformance.plan import Plan
 from conformance.references import References
 from conformance.report.again import again
+from conformance.report.quoting import quoted
 from conformance.results.file import Writer, parse_line
 from conformance.results.records import FAILING, Environment, Trial, as_json
 from conformance.run import closing, header, judge_trials
@@ -84,7 +85,7 @@ class Item:
 
 
 def _failure(trial: Trial) -> str:
-    text = f"{trial.verdict}: {trial.message}\n{trial.id}"
+    text = f"{trial.verdict}: {quoted(trial.message)}\n{trial.id}"
     if trial.ratio is not None:
         text += f"\nworst at {tuple(trial.index)}: got {trial.got!r}, expected {trial.expected!r}"
         text += f"\nerror {trial.absolute:.3g} = {trial.ulp:.3g} ulp, bound {trial.bound:.3g}, ratio {trial.ratio:.3g}"

@@ -95,6 +95,7 @@ def test_a_worker_imports_the_standard_library_and_numpy_only(bare_python, tmp_p
         "conformance.targets",
         "conformance.targets.contract",
         "conformance.targets.journal",
+        "conformance.targets.printable",
         "conformance.targets.wire",
         "conformance.targets.worker",
     }

@@ -305,6 +305,10 @@ def test_an_incomplete_run_is_status_3_unless_it_shows_a_regression(command):
     assert command(GOOD, results(trial("crash"), complete=False))[0] == 1
 
 
+def test_a_dash_is_standard_output(command):
+    assert command(GOOD, BAD, "--output", "-")[1] == command(GOOD, BAD)[1]
+
+
 def test_markdown(command):
     _, out, _ = command(GOOD, BAD, "--format", "markdown")
     assert out.splitlines()[0] == "### Conformance: REGRESSION: 2 new failures, 1 no longer run; 3 trials compared"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conformance.choice import shard_of
 from conformance.cli import main
-from conformance.plan import shard_of
 from conformance.results.file import Results, Writer, read_results
 from conformance.results.records import Environment
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from conformance.plan import shard_of
+from conformance.choice import shard_of
 from conformance.results.file import read_results
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
@@ -151,7 +151,7 @@ def test_a_crash_fails_its_own_item_only(done):
         "known deviation: Twenty ulps off, on purpose.",
         "unsupported: cross_entropy has no option weight",
         "not run: could not be started: RuntimeError: no device cpu here",
-        "crash: the process ended with status 1\nlast\\x07 words",
+        "crash: the process ended with status 1\n    | last\\x07 words",
         "mismatch: 1 of 1 elements (100.0%) outside the bound\ncross_entropy/plain[some_ulps_off:cpu:eager-float32]\n"
         "worst at (): got 1.364417552947998, expected 1.3644149422555576\nerror 2.61e-06 = 21.9 ulp, bound ",
         "inputs {'logits': [[0.10000000149011612, 0.20000000298023224, 0.30000001192092896, 0.4000000059604645], ",

@@ -52,7 +52,7 @@ def diff_command(
     new: Path,
     *,
     format: Literal["text", "markdown", "json", "github"] = "text",  # noqa: A002 - the name of the option
-    output: Path | None = None,
+    output: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     factor: Annotated[float, Parameter(validator=validators.Number(gt=1))] = 2.0,
     rename: Annotated[list[str] | None, Parameter(negative="")] = None,
 ) -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.targets.interpreter import Interpreter, StartError, why
 from conformance.targets.journal import left_in
+from conformance.targets.printable import printable
 
 if TYPE_CHECKING:
     from conformance.targets.answer import Answer
@@ -153,8 +154,6 @@ class Worker:
 
     def last_words(self) -> str:
         """The last lines that the process wrote to its standard error."""
-        from conformance.targets.wire import printable  # it needs numpy, too
-
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(size - _LAST_BYTES, 0))
         lines = self._log.read().decode(errors="replace").splitlines()[-_LAST_LINES:]

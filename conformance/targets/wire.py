@@ -5,7 +5,6 @@ Standard library and numpy only, as the worker imports it.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any
 
@@ -15,14 +14,6 @@ from numpy.typing import NDArray
 from conformance.targets.contract import BFLOAT16
 
 Packed = tuple[str, tuple[int, ...], bytes]
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters but tabs and ends of lines; a terminal would obey them."""
-
-
-def printable(text: str) -> str:
-    """What a framework says, with control characters and lone surrogates, which UTF-8 has not, written as escapes."""
-    text = text.encode(errors="backslashreplace").decode()
-    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def pack(array: NDArray[Any]) -> Packed:

@@ -1,7 +1,7 @@
 """The other side: one adapter in one process, answering questions.
 
 Runs in any interpreter that has numpy and the framework; nothing of the suite need be installed there, and it imports
-nothing else of ours than `contract`, `journal` and `wire`. It never sees an expected value.
+nothing else of ours than `contract`, `journal`, `printable` and `wire`. It never sees an expected value.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
 from conformance.targets.journal import Journal
-from conformance.targets.wire import Packed, pack, printable, unpack
+from conformance.targets.printable import printable
+from conformance.targets.wire import Packed, pack, unpack
 
 PackedRequest = tuple[str, bytes]
 """A question on its way: the output that is asked for, and what is given, pickled."""
