@@ -435,6 +435,7 @@ def test_the_worker_needs_the_standard_library_and_numpy_only():
         "conformance.targets",
         "conformance.targets.contract",
         "conformance.targets.journal",
+        "conformance.targets.printable",
         "conformance.targets.wire",
         "conformance.targets.worker",
     ]
