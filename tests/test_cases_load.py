@@ -413,6 +413,12 @@ def test_every_problem_of_every_file_is_said_at_once(problems):
     ]
 
 
+def test_a_convention_may_ask_about_inputs_that_have_no_value(loaded):
+    asked = "cotangent: [1.0]\n    convention: odd\n    output: gradient\n    wrt: target\n    outcomes: {error: error}"
+    (read,) = loaded(case("cross_entropy", "logits: [[0.0, 1.0]]", "target: 0.5", asked))
+    assert read.outputs == ("gradient",)
+
+
 def test_wrong_digits_are_said_beside_a_wrong_label(problems):
     both = case("nll_loss", "log_probs: [[-1.0, -2.0]]", "target: [7]", "printed: 0x1p0")
     assert [line.split(": ")[1] for line in problems(f_yaml=both)] == ["nll_loss/a @ printed", "nll_loss/a @ target"]
