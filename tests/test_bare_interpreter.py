@@ -92,10 +92,10 @@ def test_a_worker_imports_the_standard_library_and_numpy_only(bare_python, tmp_p
     foreign = {name for name in facts["modules"].split() if name.partition(".")[0] not in known}
     assert {name for name in foreign if name.startswith("conformance")} == {
         "conformance",
+        "conformance.printable",
         "conformance.targets",
         "conformance.targets.contract",
         "conformance.targets.journal",
-        "conformance.targets.printable",
         "conformance.targets.wire",
         "conformance.targets.worker",
     }

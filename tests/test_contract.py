@@ -432,10 +432,10 @@ def test_the_worker_needs_the_standard_library_and_numpy_only():
     foreign = [name for name in loaded if name.partition(".")[0] not in {"numpy", *sys.stdlib_module_names}]
     assert foreign == [
         "conformance",
+        "conformance.printable",
         "conformance.targets",
         "conformance.targets.contract",
         "conformance.targets.journal",
-        "conformance.targets.printable",
         "conformance.targets.wire",
         "conformance.targets.worker",
     ]

@@ -28,6 +28,7 @@ from pydantic import (
 from conformance.casefiles.convention import Outcome
 from conformance.casefiles.values import Values, array, generator_schema, number
 from conformance.losses import DTYPES, LOSSES, Loss
+from conformance.printable import CONTROL
 
 
 def _text_or_array(value: Any) -> Any:
@@ -54,7 +55,7 @@ def _readable(text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"not text: {error.reason} at {error.start}") from None
-    if control := re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
+    if control := CONTROL.search(text):
         raise ValueError(f"not text: control character U+{ord(control[0]):04X} at {control.start()}")
     return text
 

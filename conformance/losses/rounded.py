@@ -144,7 +144,7 @@ class Rounded(NDArrayOperatorsMixin):
         largest = np.abs(self.value).max(axis, keepdims=True, initial=0.0)
         negligible = (self.value == 0) & (self.error * self.size <= self.model.u_sum * largest)
         absorbed = np.where(negligible, self.error, 0.0).sum(axis, keepdims=keepdims)
-        terms = (~negligible & ((self.value != 0) | (self.error > 0))).sum(axis, keepdims=keepdims)
+        terms = (~negligible).sum(axis, keepdims=keepdims)
         height = np.maximum(terms - 1, 0)
         if self.model.tallest_sum is not None:
             height = np.minimum(height, self.model.tallest_sum)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.targets import printable as text
+from conformance.printable import printable as escaped
 
 _FURTHER = "\n    | "
 
@@ -12,7 +12,7 @@ def printable(said: str) -> str:
 
     Workers escape what they send; older result files hold it as it was.
     """
-    return text.printable(said).replace("##[", "## [")
+    return escaped(said).replace("##[", "## [")
 
 
 def quoted(message: str) -> str:

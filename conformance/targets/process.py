@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.printable import printable
 from conformance.targets.interpreter import Interpreter, StartError, why
 from conformance.targets.journal import left_in
-from conformance.targets.printable import printable
 
 if TYPE_CHECKING:
     from conformance.targets.answer import Answer

@@ -17,7 +17,7 @@ from conformance.targets.contract import BFLOAT16, Unsupported, bind, bind_bare
 from conformance.targets.statements import Line, Script
 from conformance.targets.traced import RecordError, Traced
 from conformance.targets.wire import unpack
-from conformance.targets.worker import describe, load_class
+from conformance.targets.worker import arrays_of, describe, load_class
 
 _WIDTH = 92
 _MANY = 24
@@ -30,10 +30,7 @@ def script(adapter: Any, request: dict[str, Any]) -> str:
     way = getattr(adapter, "script", None)
     if way is None:
         raise RecordError(f"the adapter {adapter.name} has no `script`, which says how its framework writes an array")
-    sent = {**request["inputs"], **request["array_options"]}
-    if request["cotangent"] is not None:
-        sent["cotangent"] = request["cotangent"]
-    arrays = {name: unpack(x, request["layout"].get(name)) for name, x in sent.items()}
+    arrays = {name: unpack(x, request["layout"].get(name)) for name, x in arrays_of(request).items()}
     native = {name: adapter.to_native(x) for name, x in arrays.items()}
     kept = {name: layout for name, layout in request["layout"].items() if hasattr(native.get(name), "stride")}
     given = [f"{name} = {literal(x, way['literal'], kept.get(name))}" for name, x in arrays.items()]

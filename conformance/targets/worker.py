@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.printable import printable
 from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
 from conformance.targets.journal import Journal
-from conformance.targets.printable import printable
 from conformance.targets.wire import Packed, pack, unpack
 
 PackedRequest = tuple[str, bytes]
@@ -133,6 +133,12 @@ def request_for(given: dict[str, Any], output: str) -> dict[str, Any]:
     return given if output == "gradient" else {**given, "cotangent": None}
 
 
+def arrays_of(request: dict[str, Any]) -> dict[str, Packed]:
+    """Every array of a request by its name; the upstream gradient, if there is one, as `cotangent`."""
+    upstream = {} if request["cotangent"] is None else {"cotangent": request["cotangent"]}
+    return {**request["inputs"], **request["array_options"], **upstream}
+
+
 def facts_of(adapter: Any) -> dict[str, str]:
     """What an adapter says of its environment."""
     return {printable(str(k)): printable(str(v)) for k, v in adapter.environment().items()}
@@ -209,9 +215,7 @@ def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, An
 def _once(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The reply to one call on inputs of its own, with the result still an array."""
     layout = request["layout"]
-    sent = {**request["inputs"], **request["array_options"]}
-    if request["cotangent"] is not None:
-        sent["cotangent"] = request["cotangent"]
+    sent = arrays_of(request)
     find = bind_bare if request["bare"] else bind
     loss = find(adapter, request["loss"], tuple(request["inputs"]), {**request["options"], **request["array_options"]})
 
