@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,8 +19,8 @@ from conformance.judge.deviations import Deviations, Entry, load_deviations
 from conformance.losses import DTYPES
 from conformance.references import Key, check_expected
 from conformance.results.records import SLOW, Options
-from conformance.settings import interpreters
-from conformance.targets.names import DEVICE, MODE, Adapter, Target, find_adapters, full_location, parse_target
+from conformance.targets.names import DEVICE, MODE, Adapter, Target
+from conformance.targets.tried import Tried, choose_targets
 
 
 @dataclass
@@ -108,23 +108,18 @@ def make_plan(
     shard: str = "",
     slow: bool = False,
     cached: bool = True,
-    begin: Callable[[Iterable[Target]], None] | None = None,
+    tried: Tried | None = None,
 ) -> Plan:
     """The plan of a run. Without `targets`: every installed framework, or only the adapters given as files.
-    `cached` allows parsed cases and references of earlier runs. `begin` is told the targets before the cases are read,
-    unless `select` may leave some of them without a question.
+    `cached` allows parsed cases and references of earlier runs. `tried` are the targets, where they have been chosen.
 
     The lists shipped beside the adapters speak of the shipped cases, so they apply only when those are run.
     """
     unknown = [dtype for dtype in dtypes if dtype not in DTYPES]
     if unknown:
         raise UsageError(f"unknown dtype {', '.join(unknown)}: the dtypes are {', '.join(DTYPES)}")
-    adapters = find_adapters(adapter_files)
-    named, unavailable = _choose_targets(
-        targets, adapters, adapter_files, checked_pythons(interpreters(pythons), adapters)
-    )
-    if begin and not select:
-        begin(named)
+    tried = tried or choose_targets(targets, adapter_files, pythons)
+    named = tried.targets
     files = find_files(case_paths) if case_paths else builtin_files()
     cache = user_cache() if cached else Cache()
     cases = load_cases(files, cache)
@@ -153,9 +148,9 @@ def make_plan(
     return Plan(
         cases,
         digest(files),
-        adapters,
+        tried.adapters,
         chosen,
-        unavailable,
+        tried.unavailable,
         Deviations(entries),
         declarations,
         cache,
@@ -165,8 +160,8 @@ def make_plan(
     )
 
 
-def plan_of(options: Options, *, cached: bool = True, begin: Callable[[Iterable[Target]], None] | None = None) -> Plan:
-    """The plan that a run's options ask for."""
+def plan_of(options: Options, *, cached: bool = True, tried: Tried | None = None) -> Plan:
+    """The plan that a run's options ask for, with the targets that they do, where these have been chosen."""
     return make_plan(
         options.targets,
         case_paths=[Path(path) for path in options.cases],
@@ -178,47 +173,5 @@ def plan_of(options: Options, *, cached: bool = True, begin: Callable[[Iterable[
         shard=options.shard,
         slow=options.slow,
         cached=cached,
-        begin=begin,
+        tried=tried,
     )
-
-
-def check_tried(plan: Plan, adapter_files: Sequence[str]) -> None:
-    """Raises `UsageError` for adapters that were given as files and that no target is of."""
-    spoken_of = {*plan.unavailable, *(target.adapter.name for target in plan.chosen)}
-    left = {a.location: a.name for a in plan.adapters.values() if a.name not in spoken_of}
-    unused = {
-        f"--adapter {given}": left[full_location(given)] for given in adapter_files if full_location(given) in left
-    }
-    if unused:
-        said = f"{' and '.join(unused)} would not be tried"
-        raise UsageError(f"{said}: name {' and '.join(unused.values())} among the targets, or no target")
-
-
-def _choose_targets(
-    names: Sequence[str], adapters: dict[str, Adapter], adapter_files: Sequence[str], pythons: Mapping[str, str]
-) -> tuple[list[Target], dict[str, str]]:
-    """The targets of the run, and why some were left out. What is named must be there; the default takes what is."""
-    if names:
-        chosen = [parse_target(name, adapters, pythons.get(name.split(":")[0], "")) for name in names]
-        return list(dict.fromkeys(chosen)), {}
-    unavailable = {}
-    targets = []
-    for adapter in adapters.values():
-        if adapter_files and adapter.location not in map(full_location, adapter_files):
-            continue
-        missing = [] if adapter.name in pythons else adapter.missing()
-        if missing:
-            unavailable[adapter.name] = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
-        else:
-            targets.append(parse_target(adapter.name, adapters, pythons.get(adapter.name, "")))
-    return targets, unavailable
-
-
-def checked_pythons(pythons: Mapping[str, str], adapters: dict[str, Adapter]) -> Mapping[str, str]:
-    """The interpreters by absolute paths, as one without a slash would be looked for elsewhere."""
-    for name, path in pythons.items():
-        if name not in adapters:
-            raise UsageError(f"--python {name}={path}: the adapters are {', '.join(sorted(adapters))}")
-        if not Path(path).is_file():
-            raise UsageError(f"--python {name}={path}: no such interpreter {path}")
-    return {name: str(Path(path).absolute()) for name, path in pythons.items()}

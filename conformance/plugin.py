@@ -206,14 +206,15 @@ def _trial(item: pytest.Item) -> Item | None:
 
 def _plan(config: pytest.Config) -> Plan:
     """The plan of the session, made once in each process."""
-    from conformance.plan import check_tried, plan_of  # inert until a conformance test is collected
+    from conformance.plan import plan_of  # inert until a conformance test is collected
+    from conformance.targets.tried import check_tried, choose_targets
 
     if _PLAN not in config.stash:
         settings = _settings(config)
         options = settings.options(config.getoption("--conformance-shard"))
-        plan = plan_of(options, cached=settings.cache)
-        check_tried(plan, config.getoption("--conformance-adapter"))
-        config.stash[_PLAN] = plan
+        tried = choose_targets(options.targets, options.adapter, options.python)
+        check_tried(tried, config.getoption("--conformance-adapter"))
+        config.stash[_PLAN] = plan_of(options, cached=settings.cache, tried=tried)
     return config.stash[_PLAN]
 
 

@@ -65,8 +65,7 @@ class Item:
         __tracebackhide__ = True
         conversation = self.session.conversation(self.target)
         event = Answered(self.target, self.question, conversation.ask(self.question))
-        facts = {self.target: conversation.facts}
-        (trial,) = judge_trials(self.session.plan, [event], self.session.references, facts)
+        (trial,) = judge_trials(self.session.plan, [event], self.session.references, conversation.facts)
         self.record = trial
         if trial.verdict == "unsupported":
             pytest.skip(f"unsupported: {trial.message}")

@@ -16,11 +16,11 @@ from conformance.casefiles.load import builtin_files, find_files, load_cases
 from conformance.errors import UsageError
 from conformance.judge.reference import Reference, reference
 from conformance.losses import DTYPES, Array
-from conformance.plan import checked_pythons
 from conformance.settings import interpreters
 from conformance.targets.answer import request
 from conformance.targets.interpreter import Interpreter
 from conformance.targets.names import Target, find_adapters, parse_target
+from conformance.targets.tried import checked_pythons
 
 LARGEST = 4096
 """The most numbers that a script states; a generated input that is all the same number is not counted."""

@@ -110,7 +110,9 @@ def _judged(
                 facts[event.target] = event.facts
                 lines.append(Environment(target=str(event.target), facts=event.facts))
         answered = [event for event in events if isinstance(event, Answered)]
-        yield [*lines, *judge_trials(plan, answered, references, facts)]
+        if answered:
+            lines += judge_trials(plan, answered, references, facts.get(answered[0].target, {}))
+        yield lines
 
 
 def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> Footer:
@@ -128,14 +130,14 @@ def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> F
 
 @np.errstate(all="ignore")
 def judge_trials(
-    plan: Plan, answered: Sequence[Answered], references: References, facts: Mapping[Target, Mapping[str, str]]
+    plan: Plan, answered: Sequence[Answered], references: References, facts: Mapping[str, str]
 ) -> list[Trial]:
-    """The records of answers; `facts` are what the targets say of their environments."""
+    """The records of answers of one target; `facts` are what it says of its environment."""
     expected = [_expected(event, references) for event in answered]
     compared = comparisons([(e.question, e.answer, ref) for e, ref in zip(answered, expected, strict=True)])
-    conditions = {target: target.conditions(facts.get(target, {})) for target in {event.target for event in answered}}
+    conditions = answered[0].target.conditions(facts)
     return [
-        _judge_trial(plan, event, ref, comparison, conditions[event.target])
+        _judge_trial(plan, event, ref, comparison, conditions)
         for event, ref, comparison in zip(answered, expected, compared, strict=True)
     ]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
@@ -14,6 +15,10 @@ from conformance.report.progress import waiting
 from conformance.settings import Settings, find_settings, interpreters
 from conformance.targets.early import Early
 from conformance.targets.process import Limits
+
+if TYPE_CHECKING:
+    from conformance.results.records import Options
+    from conformance.targets.tried import Tried
 
 
 @app.command(name="run")
@@ -102,20 +107,21 @@ def run_command(
     }
     chosen = find_settings(Path.cwd()).replaced(**given)
     limits = Limits(chosen.timeout, chosen.memory, chosen.restarts, chosen.twice)
+    options = chosen.options(shard)
     with Early(chosen.jobs, limits, spare=not in_process) as early:
-        from conformance.plan import check_tried, plan_of  # all this while a first worker starts
+        tried = None if resume else _tried(options, adapter or (), None if in_process else early)
+        from conformance.plan import plan_of  # all this while workers start
         from conformance.results.file import Writer, read_results
         from conformance.resume import resumed_plan
         from conformance.targets.stream import asking
 
-        planned = partial(plan_of, cached=chosen.cache)
         before = read_results(resume) if resume else None
         with waiting("reading the cases"):
             if resume and before:  # what was tried is in the file, whatever the project's table says by now
-                plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), planned)
+                again = partial(plan_of, cached=chosen.cache)
+                plan = resumed_plan(resume, before, Settings().replaced(**given).options(shard), again)
             else:
-                plan = planned(chosen.options(shard), begin=None if in_process else early.begin)
-        check_tried(plan, adapter or ())
+                plan = plan_of(options, cached=chosen.cache, tried=tried)
         if update_deviations and plan.options.cases and not plan.options.deviations:
             raise UsageError(
                 "--update-deviations: with cases of your own, name a list of your own with --deviations FILE"
@@ -128,3 +134,15 @@ def run_command(
 
             read = judge_into(writer, left, arrived, before)
     return show(plan, read, file, update_deviations=update_deviations)
+
+
+def _tried(options: Options, adapters: Sequence[str], early: Early | None) -> Tried:
+    """The targets that are asked for, whose workers begin, unless `select` may leave some of them without a question.
+    `adapters` are those of the command line, which are to be among them."""
+    from conformance.targets.tried import check_tried, choose_targets  # numpy is imported while a first worker starts
+
+    tried = choose_targets(options.targets, options.adapter, options.python)
+    check_tried(tried, adapters)
+    if early and not options.select:
+        early.begin(tried.targets)
+    return tried

@@ -11,10 +11,11 @@ from cyclopts import Parameter, validators
 from conformance.cli.app import AdapterFiles, CasePaths, app
 from conformance.errors import UsageError
 from conformance.losses import LOSSES
-from conformance.plan import check_tried, make_plan
+from conformance.plan import make_plan
 from conformance.report.terminal import console
 from conformance.repro import Recorder, named, reproduce
 from conformance.results.status import INCOMPLETE, MISMATCH
+from conformance.targets.tried import check_tried, choose_targets
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -75,6 +76,8 @@ def search_command(
     if unknown:
         raise UsageError(f"unknown loss {', '.join(unknown)}: the losses are {', '.join(LOSSES)}")
     budget = Budget(_seconds(time) if examples is None else float("inf"), examples, timeout)
+    tried = choose_targets(targets, adapter or (), python or ())
+    check_tried(tried, adapter or ())
     plan = make_plan(
         targets,
         case_paths=cases or (),
@@ -82,8 +85,8 @@ def search_command(
         deviation_paths=deviations or (),
         pythons=python or (),
         slow=True,  # what is listed is tried first, however long it takes
+        tried=tried,
     )
-    check_tried(plan, adapter or ())
     with Watching(console(), console(stderr=True), budget, len(plan.chosen)) as watching:
         options = {"seed": seed, "folder": findings, "watcher": watching, "losses": loss or (), "laws_only": laws_only}
         outcomes = search(plan, budget, **options)  # type: ignore[arg-type]

@@ -21,9 +21,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,10 +65,6 @@ class Entry(Listed):
         """Whether the reason is still to be written by a person."""
         return self.reason.lstrip().upper().startswith("TODO")
 
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        return any_glob(self.trials)
-
     @property
     def adapters(self) -> set[str]:
         """The adapters it speaks of, where each of its globs names one in full; else nothing."""
@@ -98,37 +95,55 @@ class Deviations:
     matched: set[int] = field(default_factory=set)
 
     @cached_property
-    def _any(self) -> re.Pattern[str]:
-        """Whatever any entry speaks of."""
-        return any_glob(glob for entry in self.entries for glob in entry.trials)
+    def _by_case(self) -> dict[str, list[tuple[int, re.Pattern[str]]]]:
+        """For each case that globs name in full, as most do, their entries with what follows the case; under `""` the
+        entries of other globs, with these. What follows is the same in many, and a pattern takes its time to make."""
+        found = defaultdict(list)
+        for i, entry in enumerate(self.entries):
+            for glob in entry.trials:
+                case, bracket, rest = glob.partition("[")
+                named = bracket and not {*case} & {*"*?"}
+                found[case if named else ""].append((i, _pattern(rest if named else glob)))
+        return dict(found)
+
+    def _speaking(self, trial: str) -> list[int]:
+        """The entries that speak of a trial, whatever their conditions."""
+        case, _, rest = trial.partition("[")
+        named, others = self._by_case.get(case), self._by_case.get("")
+        if named is None and others is None:  # as of most trials
+            return []
+        found = {i for i, pattern in named or () if pattern.fullmatch(rest)}
+        found |= {i for i, pattern in others or () if pattern.fullmatch(trial)}
+        return sorted(found)
 
     def find(self, trial: str, facts: Mapping[str, str]) -> Entry | None:
         """The first entry that applies to a trial; remembers which have matched, whatever their conditions."""
-        if self._any.fullmatch(trial) is None:  # as of most trials
-            return None
-        for i, entry in enumerate(self.entries):
-            if entry.pattern.fullmatch(trial):
-                self.matched.add(i)
-                if entry.holds(facts):
-                    return entry
+        for i in self._speaking(trial):
+            self.matched.add(i)
+            if self.entries[i].holds(facts):
+                return self.entries[i]
         return None
 
     def speaking(self, trial: str) -> Entry | None:
         """The first entry that speaks of a trial, whatever its conditions."""
-        return next((entry for entry in self.entries if entry.pattern.fullmatch(trial)), None)
+        return next((self.entries[i] for i in self._speaking(trial)), None)
 
     def stale(self, trials: Iterable[str]) -> list[Entry]:
         """Entries that match no trial of the whole plan, whatever their conditions."""
-        left = {i: e for i, e in enumerate(self.entries) if i not in self.matched}
+        left = {*range(len(self.entries))} - self.matched
         names = iter(trials)
         while left and (trial := next(names, None)) is not None:
-            for i in [i for i, e in left.items() if e.pattern.fullmatch(trial)]:
-                del left[i]
-        return list(left.values())
+            left.difference_update(self._speaking(trial))
+        return [self.entries[i] for i in sorted(left)]
 
     def overdue(self, today: dt.date) -> list[Entry]:
         """Entries whose review date has passed."""
         return [entry for entry in self.entries if entry.review and entry.review < today]
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    return any_glob([glob])
 
 
 def load_deviations(paths: Iterable[Path], store: Cache | None = None) -> list[Entry]:

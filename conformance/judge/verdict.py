@@ -39,7 +39,6 @@ class Judgement:
     declared: Declaration | None = None
 
 
-@np.errstate(all="ignore")  # frameworks return signalling NaNs, too
 def judge(
     question: Question,
     answer: Answer,
@@ -126,7 +125,7 @@ def _refusal(answer: Answer) -> Judgement:
 
 
 def _measure(question: Question, got: Array, comparison: Comparison) -> Judgement:
-    printed = _prints(question, got) if comparison.ok else None
+    printed = _prints(question, got) if comparison.ok and question.case.printed is not None else None
     if printed is False:
         message = f"does not round to the published {question.case.printed}"
         return Judgement("mismatch", message, comparison, printed=False)
@@ -160,6 +159,7 @@ def with_unmet(judgement: Judgement, unmet: Entry) -> Judgement:
     return replace(judgement, message=f"{judgement.message} (listed at {unmet.where} for {conditions} only)".strip())
 
 
+@np.errstate(all="ignore")  # frameworks return signalling NaNs, too
 def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declaration | None) -> Judgement:
     """An observed convention passes unless no name fits what was seen, or the documentation says otherwise."""
     outcome = observe(convention, dtype, answer)
@@ -173,10 +173,11 @@ def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declara
     return Judgement("mismatch", f"{convention.name}: {message}", outcome=outcome, declared=declared)
 
 
+@np.errstate(all="ignore")
 def _prints(question: Question, got: Array) -> bool | None:
     """Whether the result rounds to the published digits, where the dtype can resolve them."""
     printed: Any = question.case.printed
-    if printed is None or question.output != "value":
+    if question.output != "value":
         return None
     published = np.vectorize(float, otypes=[float])(printed)
     half = np.vectorize(half_last_digit, otypes=[float])(printed)
