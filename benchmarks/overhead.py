@@ -6,8 +6,8 @@ Both sides run in fresh processes, one after the other, imports counted. The fir
 has kept, so that it parses every case and computes every reference; of the pairs of runs after it the median ratio
 counts: at least three, and more of a quick target, as half a second is soon lost on a machine with other guests. The
 bare side is a plain Python process that loads the adapter, reads the prepared inputs from a file and makes the same
-calls, with no suite around them; without those that end the process, of which it would make no more. Compiled modules
-are kept as Python does by itself.
+calls, with no suite around them. After a call that ends the process it goes on in a new one, as a run does. Compiled
+modules are kept as Python does by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from conformance.casefiles.case import Question
 from conformance.plan import make_plan
@@ -63,8 +64,8 @@ def main(targets: list[str]) -> None:
     for target, asked in plan.chosen.items():
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
-            requests = [request(question) for question in _survived(target, asked)]
-            (place / "requests.pickle").write_bytes(pickle.dumps(requests))
+            for i, part in enumerate(_parts(target, asked)):
+                (place / f"{i}.requests").write_bytes(pickle.dumps(part))
             before, first = _pair(target, len(asked), place)
             later: list[tuple[float, float]] = []
             while len(later) < LEAST or (len(later) < MOST and sum(map(sum, later)) < SECONDS):
@@ -76,10 +77,17 @@ def main(targets: list[str]) -> None:
         print(f"{name}: not measured, {why}")
 
 
-def _survived(target: Target, asked: list[Question]) -> list[Question]:
-    """The questions that do not end the framework's process."""
-    came = (one for answered in answers(target, asked, Limits(), lambda _: None) for one in answered)
-    return [question for question, answer in came if answer.status not in ("crash", "timeout")]
+def _parts(target: Target, asked: list[Question]) -> list[list[dict[str, Any]]]:
+    """The requests for each bare process: all, but that a call which ends one is the last of its part. One that does
+    not end at all is left out."""
+    parts: list[list[dict[str, Any]]] = [[]]
+    for answered in answers(target, asked, Limits(), lambda _: None):
+        for question, answer in answered:
+            if answer.status != "timeout":
+                parts[-1].append(request(question))
+            if answer.status == "crash":
+                parts.append([])
+    return parts
 
 
 def _pair(target: Target, planned: int, folder: Path) -> tuple[float, float]:
@@ -99,15 +107,17 @@ def _run(target: Target, planned: int, folder: Path) -> float:
 
 def _bare(target: Target, folder: Path) -> float:
     """Seconds of the framework calls alone."""
-    inputs = str(folder / "requests.pickle")
-    return _seconds([sys.executable, "-c", BARE, target.adapter.location, target.device, target.mode, inputs], {})
+    command = [sys.executable, "-c", BARE, target.adapter.location, target.device, target.mode]
+    parts = sorted(folder.glob("*.requests"), key=lambda path: int(path.stem))
+    return sum(_seconds([*command, str(part)], {}, ends=part == parts[-1]) for part in parts)
 
 
-def _seconds(command: list[str], environment: dict[str, str]) -> float:
+def _seconds(command: list[str], environment: dict[str, str], *, ends: bool = True) -> float:
+    """Seconds of a process, which `ends` well or is ended by its last call."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     silent = subprocess.DEVNULL
-    subprocess.run(command, check=True, env={**inherited, **environment}, stdout=silent, stderr=silent)
+    subprocess.run(command, check=ends, env={**inherited, **environment}, stdout=silent, stderr=silent)
     return time.perf_counter() - start
 
 

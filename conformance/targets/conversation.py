@@ -6,27 +6,23 @@ from bdb import BdbQuit
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, islice
 
 import execnet
 
 from conformance.cache import Cache
 from conformance.casefiles.case import Question
-from conformance.requests import Requests
+from conformance.requests import Asked, Requests
 from conformance.targets.answer import Answer, from_reply, request
 from conformance.targets.interpreter import StartError
 from conformance.targets.names import Target
 from conformance.targets.process import Limits, Worker
-from conformance.targets.worker import PackedRequest, answer, describe, facts_of, load_class
+from conformance.targets.worker import answer, describe, facts_of, load_class
 
 Answered = list[tuple[Question, Answer]]
 NewWorker = Callable[[Target, Limits], Worker]
-Asked = tuple[Question, PackedRequest]
 _BATCH = 256
 _WINDOW = 1024
 """Questions sent ahead of the answers, so that neither side waits for the other."""
-_AHEAD = 32 * 2**20
-"""Bytes of requests in one message, at most, unless a single one has more."""
 _FRUITLESS = 20
 """A process that died so often, one time after the other, without a single answer is given up."""
 
@@ -49,31 +45,29 @@ def answers(
     At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
     The `cache` may hold what a worker is sent of them.
     """
-    source, requests = iter(questions), Requests(cache or Cache())
+    requests = Requests(questions, cache or Cache())
     deaths = fruitless = 0
-    while (first := next(source, None)) is not None:
-        source = chain([first], source)
+    while requests:
         if deaths > limits.restarts or fruitless >= _FRUITLESS:
-            yield from _not_run(source, f"the worker died {deaths} times" + _advice(deaths, limits))
+            yield from _not_run(requests.rest(), f"the worker died {deaths} times" + _advice(deaths, limits))
             return
         try:
-            worker = _start(target, limits, new_worker)
+            worker = _start(target, limits, new_worker, requests.make_ready if window > 1 else None)
         except StartError as error:
-            yield from _not_run(source, f"could not be started: {error}")
+            yield from _not_run(requests.rest(), f"could not be started: {error}")
             return
         started(worker.environment)
-        sent: deque[Question] = deque()
+        sent: deque[Asked] = deque()
         fruitless += 1
         try:
-            asked = ((question, requests.get(question)) for question in source)
-            for answered in _converse(worker, asked, sent, limits.seconds, window):
+            for answered in _converse(worker, requests, sent, limits.seconds, window):
                 if any(answer.status not in ("crash", "timeout") for _, answer in answered):
                     fruitless = 0
                 yield answered
         finally:
             worker.close()
         deaths += 1
-        source = chain(sent, source)
+        requests.give_back(sent)
 
 
 def answers_here(
@@ -126,10 +120,16 @@ def _not_run(source: Iterator[Question], message: str) -> Iterator[Answered]:
     yield from ([(question, Answer("not run", message=message))] for question in source)
 
 
-def _start(target: Target, limits: Limits, new_worker: NewWorker) -> Worker:
-    """A worker. Some frameworks import only on the second try, so there is one; it is said in the environment."""
+def _start(
+    target: Target, limits: Limits, new_worker: NewWorker, meanwhile: Callable[[], None] | None = None
+) -> Worker:
+    """A worker; `meanwhile` is done while it imports its framework. Some import only on the second try, so there is
+    one; it is said in the environment."""
     try:
-        return new_worker(target, limits).ready()
+        worker = new_worker(target, limits)
+        if meanwhile:
+            meanwhile()
+        return worker.ready()
     except StartError as error:
         if "did not start within" in str(error):
             raise
@@ -139,13 +139,13 @@ def _start(target: Target, limits: Limits, new_worker: NewWorker) -> Worker:
 
 
 def _converse(
-    worker: Worker, source: Iterator[Asked], sent: deque[Question], seconds: float, window: int
+    worker: Worker, requests: Requests, sent: deque[Asked], seconds: float, window: int
 ) -> Iterator[Answered]:
     """Answers until the questions run out or the worker dies; `sent` then holds what it left unanswered."""
     while True:
         try:
-            while len(sent) <= window - min(window, _BATCH) and (batch := _batch(source, min(window, _BATCH))):
-                sent.extend(question for question, _ in batch)
+            while len(sent) <= window - min(window, _BATCH) and (batch := requests.take(min(window, _BATCH))):
+                sent.extend(batch)
                 worker.send([request for _, request in batch])
             if not sent:
                 return
@@ -156,22 +156,10 @@ def _converse(
         except (EOFError, OSError, execnet.RemoteError):
             last = Answer("crash", message=worker.interpreter.cause_of_death(), detail=worker.last_words())
         else:
-            yield [(sent.popleft(), answer) for answer in came]
+            yield [(sent.popleft()[0], answer) for answer in came]
             if worker.leaving:
                 return
             continue
-        answered = [(sent.popleft(), answer) for answer in worker.left_behind()]
-        yield answered + ([(sent.popleft(), last)] if sent else [])
+        answered = [(sent.popleft()[0], answer) for answer in worker.left_behind()]
+        yield answered + ([(sent.popleft()[0], last)] if sent else [])
         return
-
-
-def _batch(source: Iterator[Asked], count: int) -> list[Asked]:
-    """The next questions, as many as go into one message."""
-    batch: list[Asked] = []
-    size = 0
-    for one in islice(source, count):
-        batch.append(one)
-        size += len(one[1][1])
-        if size > _AHEAD:
-            break
-    return batch
