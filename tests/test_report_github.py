@@ -296,3 +296,27 @@ def test_an_option_is_no_file_to_write(tmp_path, monkeypatch, capsys, option):
         main(["report", "r.jsonl", option, "--github"])
     assert caught.value.code == 2
     assert f'"--github" for {option}. It is an option; name a file before it' in capsys.readouterr().err
+
+
+def test_in_the_terminal_one_error_of_many_cases_is_shown_once():
+    said = "RuntimeError: no such tensor"
+    same = [trial("error", f"softmax/{name}", message=said) for name in ("a", "b", "c", "d", "e")]
+    again = trial("error", "softmax/a", dtype="float64", message=said, id=f"softmax/a[{TORCH}-float64]")
+    other = trial("error", "softmax/f", message="RuntimeError: another")
+    elsewhere = trial("error", "sigmoid/a", loss="sigmoid", message=said)
+    wrong = [trial("mismatch", f"softmax/{name}", message="outside") for name in ("g", "h")]
+    out = in_the_terminal(results(*same, again, other, elsewhere, *wrong))
+    shown = f"""\
+error sigmoid/a[{TORCH}-float32]
+    RuntimeError: no such tensor
+error softmax/a[{TORCH}-float32]
+    and 5 more like it, of 4 other cases: softmax/b, softmax/c, softmax/d, ...
+    RuntimeError: no such tensor
+error softmax/f[{TORCH}-float32]
+    RuntimeError: another
+mismatch softmax/g[{TORCH}-float32]
+    outside
+mismatch softmax/h[{TORCH}-float32]
+    outside
+"""
+    assert shown in out

@@ -22,7 +22,9 @@ from conformance.results.file import Results
 from conformance.results.records import Trial
 
 _FAILING = ("crash", "timeout", "error", "mismatch", "fixed")
+_WITHOUT_FIGURES = ("crash", "timeout", "error")
 _SHOWN = 30
+_EXAMPLES = 3
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -84,25 +86,32 @@ def _table(results: Results) -> Table:
 
 
 def _print_failures(console: Console, trials: list[Trial]) -> None:
-    """Failures by case, worst first, each with the figures of its worst trial; what the rest is after that."""
-    groups: dict[tuple[str, str, str], list[Trial]] = {}
+    """Failures by case, or by loss where they have the same words, worst first, each with the figures of its worst
+    trial; what the rest is after that."""
+    groups: dict[tuple[str, ...], list[Trial]] = {}
     for trial in worst_first([t for t in trials if t.verdict in _FAILING]):
-        groups.setdefault((trial.verdict, trial.case, trial.target), []).append(trial)
+        same = (trial.loss, trial.message) if trial.verdict in _WITHOUT_FIGURES else (trial.case,)
+        groups.setdefault((trial.verdict, trial.target, *same), []).append(trial)
     listed = list(groups.values())
     for failing in listed[:_SHOWN]:
         console.print(_failure(failing), soft_wrap=True)
     if listed[_SHOWN:]:
-        left = rest((failing[0].case, failing[0].target) for failing in listed[_SHOWN:])
+        left = rest((trial.case, trial.target) for failing in listed[_SHOWN:] for trial in failing)
         console.print(left, highlight=False, markup=False, soft_wrap=True)
 
 
 def _failure(failing: list[Trial]) -> Text:
-    """The worst of the failing trials of a case, and in which dtypes and outputs the others are."""
+    """The worst of the failing trials of a case, and in which dtypes and outputs the others are; of several cases,
+    where they have the same words, which they are."""
     trial = failing[0]
     text = Text()
     text.append(f"{trial.verdict} ", style="bold red")
     text.append(trial.id)
-    if len(failing) > 1:
+    cases = sorted({t.case for t in failing} - {trial.case})
+    if cases:
+        named = ", ".join(cases[:_EXAMPLES]) + ", ..." * (len(cases) > _EXAMPLES)
+        text.append(f"\n    and {len(failing) - 1} more like it, of {counted(len(cases), 'other case')}: {named}")
+    elif len(failing) > 1:
         others = sorted({f"{t.dtype} {t.output}" for t in failing[1:]})
         text.append(f"\n    and {len(others)} more of this case: {', '.join(others)}")
     text.append(f"\n    {quoted(trial.message)}" if trial.message else "")

@@ -42,8 +42,8 @@ def answers(
 ) -> Iterator[Answered]:
     """Every question with its answer, in order, in lists as they come; `started` is told the environment.
 
-    At most `window` questions are taken before their answers have come; with one, they may be made up on the way.
-    The `cache` may hold what a worker is sent of them.
+    At most `window` questions are sent ahead of their answers. With one, none is taken before the last has its answer,
+    so that they may be made up on the way. The `cache` may hold what a worker is sent of them.
     """
     requests = Requests(questions, cache or Cache())
     deaths = fruitless = 0

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,10 @@ def arrays_of(request: dict[str, Any]) -> dict[str, Packed]:
 
 def facts_of(adapter: Any) -> dict[str, str]:
     """What an adapter says of its environment."""
-    return {printable(str(k)): printable(str(v)) for k, v in adapter.environment().items()}
+    facts = adapter.environment()
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"environment() returned {type(facts).__name__}, not a dict of texts")
+    return {printable(str(k)): printable(str(v)) for k, v in facts.items()}
 
 
 def _alive(adapter: Any) -> bool:
