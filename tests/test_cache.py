@@ -136,9 +136,7 @@ def test_dtypes_outputs_and_accuracies_are_kept_apart(file, store):
 
 
 def request_keys(cache: Cache, file: Path) -> set[bytes]:
-    requests = Requests(cache)
-    for question in questions(load_cases([file])):
-        requests.get(question)
+    Requests(questions(load_cases([file])), cache).make_ready()
     return set(cache._new)
 
 
@@ -146,13 +144,13 @@ def test_a_kept_request_is_the_one_that_is_made(store, monkeypatch):
     cases = load_cases(builtin_files(), user_cache())
     asked = questions([case for case in cases if sum(x.nbytes for x in case.inputs.values()) < 10_000])
     cache = store()
-    made = [Requests(cache).get(question) for question in asked]
+    made = [Requests([question], cache).take(1)[0] for question in asked]
     cache.save()
     monkeypatch.setattr(requests_module, "given", forbid)
-    kept = Requests(store())
+    kept = Requests(asked, store())
     for question, before in zip(asked, made, strict=True):
-        assert kept.get(question) == before
-        output, data = before
+        assert kept.take(1) == [before]
+        output, data = before[1]
         assert repr(request_for(pickle.loads(data), output)) == repr(request(question))  # noqa: S301 - made here
 
 
@@ -178,9 +176,43 @@ def test_another_case_has_another_request(file, store, change):
 def test_value_and_gradient_share_a_request_and_dtypes_do_not(file, store):
     cache = store()
     assert len(request_keys(cache, file)) == 2 * 4
-    requests = Requests(cache)
-    value, gradient, *_ = [requests.get(question) for question in questions(load_cases([file]))]
+    (_, value), (_, gradient) = Requests(questions(load_cases([file])), cache).take(2)
     assert value[1] is gradient[1]
+
+
+def test_requests_come_in_order_and_those_given_back_first(file):
+    asked = questions(load_cases([file]))
+    requests = Requests(asked, Cache())
+    first = requests.take(3)
+    requests.make_ready()
+    requests.give_back(first[1:])
+    assert requests
+    assert [question for question, _ in requests.take(4)] == asked[1:5]
+    assert [*requests.rest()] == asked[5:]
+    assert not requests
+    assert requests.take(1) == []
+
+
+def test_no_request_is_taken_before_it_is_wanted(file):
+    taken = []
+    requests = Requests((taken.append(question) or question for question in questions(load_cases([file]))), Cache())
+    for count in range(1, 4):
+        assert requests
+        assert len(taken) == count
+        assert requests.take(1)[0][0] is taken[-1]
+        assert len(taken) == count
+
+
+def test_no_more_bytes_are_made_ready_or_go_out_together_than_said(file, monkeypatch):
+    asked = questions(load_cases([file]))
+    size = len(Requests(asked, Cache()).take(1)[0][1][1])
+    monkeypatch.setattr(requests_module, "_AHEAD", 2 * size + 1)
+    requests = Requests(asked, Cache())
+    requests.make_ready()
+    assert len(requests._ready) == 3
+    assert len(requests.take(100)) == 3
+    monkeypatch.setattr(requests_module, "_AHEAD", 1)
+    assert len(requests.take(100)) == 1, "a single one may have more"
 
 
 def test_large_requests_are_not_kept(tmp_path, store):
