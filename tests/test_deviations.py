@@ -90,6 +90,23 @@ def test_the_first_entry_that_applies_is_taken():
     assert Deviations([narrow]).find(TRIAL, {}) is None
 
 
+def test_the_first_entry_counts_however_its_globs_name_the_case():
+    entries = [
+        entry(trials=["softmax/b[*]"]),
+        entry(trials=["softmax/?[*-float32]", "softmax/c[*]"], when={"torch": "<2"}),
+        entry(trials=["softmax/a[*-float16]", TRIAL]),
+        entry(trials=["*float32]"]),
+    ]
+    lists = Deviations(entries)
+    assert lists.speaking(TRIAL) is entries[1]
+    assert lists.find(TRIAL, FACTS) is entries[2]
+    assert lists.matched == {1, 2}
+    assert lists.find(TRIAL.replace("/a[", "/b["), FACTS) is entries[0]
+    assert lists.find(TRIAL.replace("/a[", "/d["), FACTS) is entries[3]
+    assert lists.stale([]) == []
+    assert Deviations(entries).stale([TRIAL]) == [entries[0]]
+
+
 def test_an_entry_is_stale_when_it_speaks_of_no_trial_at_all():
     used, unused, elsewhere, conditional = (
         entry(trials=[TRIAL]),
