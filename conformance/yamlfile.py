@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,16 @@ class _Constructor(RoundTripConstructor):
         except ValueError as error:  # which does not say where
             raise ConstructorError(None, None, f"{node.value} is no date: {error}", node.start_mark) from error
 
+    def construct_yaml_float(self, node: Any) -> Any:
+        value = super().construct_yaml_float(node)
+        if math.isinf(value) and any(map(str.isdigit, node.value)):
+            said = f"{node.value} is beyond the range of float64; infinity is written as .inf"
+            raise ConstructorError(None, None, said, node.start_mark)
+        return value
+
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
+_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_yaml_float)
 
 
 def load(text: str) -> Any:
