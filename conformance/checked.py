@@ -7,6 +7,7 @@ it comes only where there is something to check.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -30,6 +31,22 @@ def checked(cls: Any, given: Any, *, strict: bool = False) -> dict[str, Any]:
     """The fields that are given, by name. Raises pydantic's `ValidationError`, which names all that is wrong."""
     found: dict[str, Any] = model(cls, strict=strict).model_validate(given).model_dump(exclude_unset=True)
     return found
+
+
+def fault(detail: Any, cls: Any, kind: str) -> str:
+    """One of the details of such an error in words; `kind` is what the dataclass is where people write it."""
+    if detail["type"] == "extra_forbidden":
+        keys = (one.name for one in fields(cls) if "hidden" not in one.metadata)
+        return f"unknown key; the keys are {', '.join(keys)}"
+    if detail["type"] == "missing":
+        return "missing"
+    if detail["type"] in ("too_short", "string_too_short"):
+        return "must not be empty"
+    if detail["type"] == "value_error":
+        return str(detail["msg"]).removeprefix("Value error, ")
+    needed = detail["msg"].removeprefix("Input should be ").partition(", input")[0]
+    needed = needed.replace(f"valid dictionary or instance of {cls.__name__}", kind)
+    return f"{needed} is needed, not {reprlib.repr(detail['input'])}"
 
 
 def _key(one: Field[Any], hint: Any) -> tuple[Any, Any]:

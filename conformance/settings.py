@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from conformance.checked import checked
+from conformance.checked import checked, fault
 from conformance.errors import Problem, SettingsError, UsageError
 from conformance.results.records import Choice, Options
 
@@ -100,15 +100,9 @@ def _given(path: Path, text: str, table: Any) -> dict[str, Any]:
     for detail in details:
         inside = ".".join(str(part) for part in detail["loc"])
         key = str(detail["loc"][0]) if detail["loc"] else ""
-        problems.append(Problem(str(path), _line(text, key), f"{TABLE}.{inside}".rstrip("."), _message(detail)))
+        said = fault(detail, Settings, "table")
+        problems.append(Problem(str(path), _line(text, key), f"{TABLE}.{inside}".rstrip("."), said))
     raise SettingsError(problems)
-
-
-def _message(detail: Any) -> str:
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key; the keys are {', '.join(KEYS)}"
-    needed = detail["msg"].removeprefix("Input should be ").replace("valid dictionary or instance of Settings", "table")
-    return f"{needed} is needed, not {detail['input']!r}"
 
 
 def _placed(given: dict[str, Any], folder: Path) -> dict[str, Any]:

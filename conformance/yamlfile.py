@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def place(error: MarkedYAMLError) -> tuple[int | None, str]:
     mark = error.problem_mark or error.context_mark
     said = " ".join(part for part in (error.context, error.problem) if part)
     return mark.line + 1 if mark else None, said
+
+
+def line_of(document: Any, path: Sequence[Any]) -> int | None:
+    """Line of the deepest part of `path` that the document knows, counted from 1."""
+    line: int | None = None
+    for part in path:
+        marks = getattr(document, "lc", None)
+        try:
+            if marks is not None:
+                position = marks.key(part) if isinstance(document, dict) else marks.item(part)
+                line = position[0] + 1
+            document = document[part]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            break
+    return line
 
 
 def rewrite(path: Path, text: str) -> None:

@@ -261,7 +261,7 @@ def test_a_list_with_a_fault_is_not_kept(tmp_path, store):
     path.write_text("deviations:\n  - {trials: [a], reason: r}\n  - {trials: [a]}\n")
     for _ in range(2):
         cache = store()
-        with pytest.raises(DeviationError, match=r":3: deviations\.1\.reason: Field required"):
+        with pytest.raises(DeviationError, match=r":3: deviations\.1\.reason: missing"):
             load_deviations([path], cache)
         assert not cache._new
         cache.save()

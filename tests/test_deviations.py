@@ -27,6 +27,9 @@ FACTS = {"torch": "2.5.1+cu121", "optax": "0.3.0.dev1", "numpy": "not a version"
 SHIPPED = sorted((Path(__file__).parents[1] / "adapters").glob("*.deviations.yaml"))
 
 
+KEYS = "when, trials, outcome, at_most, passes, reason, issue, review"
+
+
 def entry(**more) -> Entry:
     return Entry(**{"trials": [TRIAL], "reason": "It is so.", "where": "ours.yaml:3", **more})
 
@@ -316,28 +319,28 @@ def test_a_review_that_is_overdue_is_a_warning(run):
         "": ":1: a list of deviations is a mapping with the one key deviations",
         "deviations: 3\n": ":1: a list of deviations is a mapping with the one key deviations",
         "deviations: []\nmore: 1\n": ":1: a list of deviations is a mapping with the one key deviations",
-        "deviations:\n  - text\n": ":2: deviations.0: Input should be a valid dictionary or instance of Entry",
-        "deviations:\n  - trials: [a]\n": ":2: deviations.0.reason: Field required",
-        "deviations:\n  - {trials: [a], reason: ''}\n": ":2: deviations.0.reason: "
-        "String should have at least 1 character",
-        "deviations:\n  - {reason: r}\n": ":2: deviations.0.trials: Field required",
-        "deviations:\n  - {trials: [], reason: r}\n": ":2: deviations.0.trials: "
-        "List should have at least 1 item after validation, not 0",
-        "deviations:\n  - {trials: a, reason: r}\n": ":2: deviations.0.trials: Input should be a valid list",
+        "deviations:\n  - text\n": ":2: deviations.0: a mapping is needed, not 'text'",
+        "deviations:\n  - trials: [a]\n": ":2: deviations.0.reason: missing",
+        "deviations:\n  - {trials: [a], reason: ''}\n": ":2: deviations.0.reason: must not be empty",
+        "deviations:\n  - {reason: r}\n": ":2: deviations.0.trials: missing",
+        "deviations:\n  - {trials: [], reason: r}\n": ":2: deviations.0.trials: must not be empty",
+        "deviations:\n  - {trials: a, reason: r}\n": ":2: deviations.0.trials: a valid list is needed, not 'a'",
         "deviations:\n\n\n  - {trials: [a], reason: r, colour: red}\n": ":4: deviations.0.colour: "
-        "Extra inputs are not permitted",
+        f"unknown key; the keys are {KEYS}",
         "deviations:\n  - {trials: [a], reason: r, outcome: wrong}\n": ":2: deviations.0.outcome: "
-        "Input should be 'mismatch', 'error', 'crash' or 'timeout'",
+        "'mismatch', 'error', 'crash' or 'timeout' is needed, not 'wrong'",
         "deviations:\n  - {trials: [a], reason: r, at_most: 0}\n": ":2: deviations.0.at_most: "
-        "Input should be greater than 0",
+        "greater than 0 is needed, not 0",
+        "deviations:\n  - trials: [a]\n    reason: r\n    at_most: -1\n": ":4: deviations.0.at_most: "
+        "greater than 0 is needed, not -1",
         "deviations:\n  - {trials: [a], reason: r, passes: always}\n": ":2: deviations.0.passes: "
-        "Input should be 'never' or 'sometimes'",
+        "'never' or 'sometimes' is needed, not 'always'",
         "deviations:\n  - {trials: [a], reason: r, when: {torch: new}}\n": ":2: deviations.0.when: "
         "'new' is no version range for torch, such as '>=2.1,<3'",
         "deviations:\n  - {trials: [a], reason: r, when: {torch: 2.1}}\n": ":2: deviations.0.when.torch: "
-        "Input should be a valid string",
+        "a valid string is needed, not 2.1",
         "deviations:\n  - {trials: [a], reason: r, review: soon}\n": ":2: deviations.0.review: "
-        "Input should be a valid date or datetime, input is too short",
+        "a valid date or datetime is needed, not 'soon'",
         "deviations:\n  - {trials: [a], reason: r,\n     review: 2027-13-45}\n": ":3: cannot be read: "
         "2027-13-45 is no date: month must be in 1..12",
         "deviations:\n  - [\n": ":3: cannot be read: "
@@ -361,9 +364,9 @@ def test_every_mistake_of_every_list_is_said_at_once(tmp_path):
         load_deviations(lists)
     lines = [str(problem) for problem in caught.value.problems]
     assert lines[:3] == [
-        f"{lists[0]}:2: deviations.0.trials: List should have at least 1 item after validation, not 0",
-        f"{lists[0]}:2: deviations.0.colour: Extra inputs are not permitted",
-        f"{lists[0]}:4: deviations.2: Input should be a valid dictionary or instance of Entry",
+        f"{lists[0]}:2: deviations.0.trials: must not be empty",
+        f"{lists[0]}:2: deviations.0.colour: unknown key; the keys are {KEYS}",
+        f"{lists[0]}:4: deviations.2: a mapping is needed, not 'x'",
     ]
     assert [re.sub(r":.*", "", line) for line in lines[3:]] == [str(path) for path in lists[1:]]
     assert all(": cannot be read: " in line for line in lines[3:])

@@ -20,7 +20,7 @@ from conformance.casefiles.case import Case
 from conformance.casefiles.schema import case_model
 from conformance.errors import Problem
 from conformance.losses import LOSSES
-from conformance.yamlfile import load, place
+from conformance.yamlfile import line_of, load, place
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)")
 """JSON's way to write a character beyond U+FFFF, which means something else in YAML."""
@@ -67,22 +67,22 @@ def _read_document(file: str, document: Any, problems: list[Problem]) -> list[Ca
         return []
     for key in document:
         if key not in ("loss", "cases"):
-            wrong(str(key), "unknown key; a case file has loss and cases", _line(document, [key]))
+            wrong(str(key), "unknown key; a case file has loss and cases", line_of(document, [key]))
     loss = document.get("loss")
     if not isinstance(loss, str) or loss not in LOSSES:
         said = "missing" if loss is None else f"unknown loss {loss!r}"
-        wrong("loss", f"{said}; the losses are {', '.join(LOSSES)}", _line(document, ["loss"]))
+        wrong("loss", f"{said}; the losses are {', '.join(LOSSES)}", line_of(document, ["loss"]))
         return []
     listed = document.get("cases")
     if not isinstance(listed, list):
-        wrong("cases", f"a list of cases is needed here, not {_kind(listed)}", _line(document, ["cases"]))
+        wrong("cases", f"a list of cases is needed here, not {_kind(listed)}", line_of(document, ["cases"]))
         return []
     cases = [_read_case(file, loss, document, i, problems) for i in range(len(listed))]
     return [case for case in cases if case is not None]
 
 
 def _read_case(file: str, loss: str, document: Any, index: int, problems: list[Problem]) -> Case | None:
-    entry, line = document["cases"][index], _line(document, ["cases", index])
+    entry, line = document["cases"][index], line_of(document, ["cases", index])
     label = f"cases[{index}]"
     if not isinstance(entry, dict):
         problems.append(Problem(file, line, label, f"a case is a mapping, not {_kind(entry)}"))
@@ -91,7 +91,7 @@ def _read_case(file: str, loss: str, document: Any, index: int, problems: list[P
         label = f"{loss}/{entry['id']}"
     case, faults = _build(loss, entry, f"{file}:{line}")
     for path, message in faults:
-        problems.append(Problem(file, _line(entry, path) or line, _join(label, path), message))
+        problems.append(Problem(file, line_of(entry, path) or line, _join(label, path), message))
     return None if faults else case
 
 
@@ -145,21 +145,6 @@ def _message(detail: Any) -> str:
     if isinstance(given, (str, int, float)) and repr(given) not in message:
         message += f", not {given!r}"
     return message
-
-
-def _line(document: Any, path: Sequence[Any]) -> int | None:
-    """Line of the deepest part of `path` that the document knows, counted from 1."""
-    line: int | None = None
-    for part in path:
-        marks = getattr(document, "lc", None)
-        try:
-            if marks is not None:
-                position = marks.key(part) if isinstance(document, dict) else marks.item(part)
-                line = position[0] + 1
-            document = document[part]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            break
-    return line
 
 
 def _kind(value: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance.cache import Cache
-from conformance.checked import checked
+from conformance.checked import checked, fault
 from conformance.errors import Problem
 
 _CONDITIONS = ("platform", "device", "mode")
@@ -98,7 +98,7 @@ def _read_list(path: Path, key: str, kind: type[Entry], problems: list[Problem])
     from pydantic import ValidationError  # not before there is a list
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    from conformance.yamlfile import load, place
+    from conformance.yamlfile import line_of, load, place
 
     try:
         document = load(path.read_text(encoding="utf-8"))
@@ -126,5 +126,6 @@ def _read_list(path: Path, key: str, kind: type[Entry], problems: list[Problem])
         except ValidationError as error:
             for detail in error.errors():
                 inside = ".".join(str(part) for part in (key, i, *detail["loc"]))
-                problems.append(Problem(str(path), line, inside, detail["msg"].removeprefix("Value error, ")))
+                there = line_of(item, detail["loc"]) or line
+                problems.append(Problem(str(path), there, inside, fault(detail, kind, "mapping")))
     return entries
