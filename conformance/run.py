@@ -128,7 +128,7 @@ def closing(plan: Plan, planned: int, counts: Counter[str], seconds: float) -> F
     )
 
 
-@np.errstate(all="ignore")
+@np.errstate(all="ignore")  # frameworks return signalling NaNs, too
 def judge_trials(
     plan: Plan, answered: Sequence[Answered], references: References, facts: Mapping[str, str]
 ) -> list[Trial]:

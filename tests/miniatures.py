@@ -421,6 +421,16 @@ class DiesOnNaN(NumPy):
         return super().sigmoid(logits)
 
 
+class SignallingNaN(NumPy):
+    """Returns NaNs that make arithmetic complain."""
+
+    name = "signalling_nan"
+
+    def to_numpy(self, tensor):
+        nothing = super().to_numpy(tensor)
+        return np.full(nothing.shape, 0x7F800001, dtype=np.uint32).view(np.float32)
+
+
 class WrongSize(NumPy):
     """Loses the last row."""
 

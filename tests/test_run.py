@@ -385,6 +385,16 @@ def test_a_convention_is_observed(run, outcomes, status, message, outcome):
     assert done.results.trials[0].convention == "half"
 
 
+@pytest.mark.parametrize(
+    "case", ["logits: [0.0], convention: half, outcomes: {limit: 0.5, nan: .nan}", "logits: [.nan], printed: 0.5"]
+)
+def test_a_signalling_nan_is_judged_without_a_warning(run, case):
+    one = f"{{id: c, {case}, target: 0, grad: false, dtypes: [float32]}}"
+    Path("cases.yaml").write_text(f"loss: cross_entropy\ncases:\n  - {one}\n")
+    done = run("SignallingNaN")
+    assert (done.err, len(done.results.trials)) == ("", 1)
+
+
 # Exit status 3
 
 

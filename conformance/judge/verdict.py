@@ -159,7 +159,6 @@ def with_unmet(judgement: Judgement, unmet: Entry) -> Judgement:
     return replace(judgement, message=f"{judgement.message} (listed at {unmet.where} for {conditions} only)".strip())
 
 
-@np.errstate(all="ignore")  # frameworks return signalling NaNs, too
 def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declaration | None) -> Judgement:
     """An observed convention passes unless no name fits what was seen, or the documentation says otherwise."""
     outcome = observe(convention, dtype, answer)
@@ -173,7 +172,6 @@ def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declara
     return Judgement("mismatch", f"{convention.name}: {message}", outcome=outcome, declared=declared)
 
 
-@np.errstate(all="ignore")
 def _prints(question: Question, got: Array) -> bool | None:
     """Whether the result rounds to the published digits, where the dtype can resolve them."""
     printed: Any = question.case.printed
