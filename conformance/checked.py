@@ -22,7 +22,7 @@ def model(cls: Any, *, strict: bool = False) -> type[BaseModel]:
     from pydantic import ConfigDict, create_model  # see above
 
     hints = get_type_hints(cls)
-    keys: dict[str, Any] = {one.name: _key(one, hints[one.name]) for one in fields(cls) if "hidden" not in one.metadata}
+    keys: dict[str, Any] = {one.name: _key(one, hints[one.name]) for one in _keys(cls)}
     config = ConfigDict(extra="forbid", strict=strict)
     return create_model(cls.__name__, __config__=config, __doc__=cls.__doc__, **keys)
 
@@ -36,8 +36,7 @@ def checked(cls: Any, given: Any, *, strict: bool = False) -> dict[str, Any]:
 def fault(detail: Any, cls: Any, kind: str) -> str:
     """One of the details of such an error in words; `kind` is what the dataclass is where people write it."""
     if detail["type"] == "extra_forbidden":
-        keys = (one.name for one in fields(cls) if "hidden" not in one.metadata)
-        return f"unknown key; the keys are {', '.join(keys)}"
+        return f"unknown key; the keys are {', '.join(one.name for one in _keys(cls))}"
     if detail["type"] == "missing":
         return "missing"
     if detail["type"] in ("too_short", "string_too_short"):
@@ -47,6 +46,11 @@ def fault(detail: Any, cls: Any, kind: str) -> str:
     needed = detail["msg"].removeprefix("Input should be ").partition(", input")[0]
     needed = needed.replace(f"valid dictionary or instance of {cls.__name__}", kind)
     return f"{needed} is needed, not {reprlib.repr(detail['input'])}"
+
+
+def _keys(cls: Any) -> list[Field[Any]]:
+    """The fields that people may write."""
+    return [one for one in fields(cls) if "hidden" not in one.metadata]
 
 
 def _key(one: Field[Any], hint: Any) -> tuple[Any, Any]:

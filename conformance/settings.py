@@ -54,9 +54,6 @@ class Settings(Choice):
         return Options(**same, python=texts, shard=shard, slow=self.slow)
 
 
-KEYS = tuple(one.name for one in fields(Settings))
-
-
 def interpreters(options: Sequence[str]) -> dict[str, str]:
     """`ADAPTER=PATH` options as a mapping from adapter to interpreter."""
     for text in options:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from conformance.cli import main
 from conformance.errors import SettingsError
 from conformance.results.file import read_results
-from conformance.settings import KEYS as ALL
 from conformance.settings import Settings, find_settings
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
@@ -88,7 +88,7 @@ def test_paths_are_relative_to_the_file(project):
     assert found.results == "conformance-results.jsonl"
 
 
-KEYS = ", ".join(ALL)
+KEYS = ", ".join(one.name for one in fields(Settings))
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class Deviations:
                 found[case if named else ""].append((i, _pattern(rest if named else glob)))
         return dict(found)
 
-    def _speaking(self, trial: str) -> list[int]:
+    def _matching(self, trial: str) -> list[int]:
         """The entries that speak of a trial, whatever their conditions."""
         case, _, rest = trial.partition("[")
         named, others = self._by_case.get(case), self._by_case.get("")
@@ -118,7 +118,7 @@ class Deviations:
 
     def find(self, trial: str, facts: Mapping[str, str]) -> Entry | None:
         """The first entry that applies to a trial; remembers which have matched, whatever their conditions."""
-        for i in self._speaking(trial):
+        for i in self._matching(trial):
             self.matched.add(i)
             if self.entries[i].holds(facts):
                 return self.entries[i]
@@ -126,14 +126,14 @@ class Deviations:
 
     def speaking(self, trial: str) -> Entry | None:
         """The first entry that speaks of a trial, whatever its conditions."""
-        return next((self.entries[i] for i in self._speaking(trial)), None)
+        return next((self.entries[i] for i in self._matching(trial)), None)
 
     def stale(self, trials: Iterable[str]) -> list[Entry]:
         """Entries that match no trial of the whole plan, whatever their conditions."""
         left = {*range(len(self.entries))} - self.matched
         names = iter(trials)
         while left and (trial := next(names, None)) is not None:
-            left.difference_update(self._speaking(trial))
+            left.difference_update(self._matching(trial))
         return [self.entries[i] for i in sorted(left)]
 
     def overdue(self, today: dt.date) -> list[Entry]:

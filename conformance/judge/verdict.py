@@ -125,7 +125,7 @@ def _refusal(answer: Answer) -> Judgement:
 
 
 def _measure(question: Question, got: Array, comparison: Comparison) -> Judgement:
-    printed = _prints(question, got) if comparison.ok and question.case.printed is not None else None
+    printed = _prints(question, got) if comparison.ok else None
     if printed is False:
         message = f"does not round to the published {question.case.printed}"
         return Judgement("mismatch", message, comparison, printed=False)
@@ -175,7 +175,7 @@ def _keeps(convention: Convention, dtype: str, answer: Answer, declared: Declara
 def _prints(question: Question, got: Array) -> bool | None:
     """Whether the result rounds to the published digits, where the dtype can resolve them."""
     printed: Any = question.case.printed
-    if question.output != "value":
+    if printed is None or question.output != "value":
         return None
     published = np.vectorize(float, otypes=[float])(printed)
     half = np.vectorize(half_last_digit, otypes=[float])(printed)
