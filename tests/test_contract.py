@@ -260,6 +260,7 @@ class Offers:
         return log_probs, target, reduction
 
     def nll_loss(self, log_probs, target): ...
+    def binary_cross_entropy(self, probs, target, *, weight: Literal[None] = None): ...
     def entropy(self, probs, *, axis: NotImported = -1): ...  # noqa: F821 - an annotation that cannot be evaluated
 
 
@@ -272,6 +273,16 @@ class Offers:
         ("nll_loss", {"reduction": "none", "weight": np.ones(3)}, "nll_loss has no option weight"),
         ("kl_div", {"reduction": "none"}, "kl_div offers reduction only as 'mean', 'sum', not 'none'"),
         ("kl_div", {"reduction": "sum", "log_target": False}, "kl_div has no option log_target"),
+        (
+            "binary_cross_entropy",
+            {"weight": np.ones(2)},
+            "binary_cross_entropy offers weight only as None, not an array",
+        ),
+        (
+            "binary_cross_entropy",
+            {"weight": pack(np.ones(2))},
+            "binary_cross_entropy offers weight only as None, not an array",
+        ),
     ],
 )
 def test_what_a_signature_lacks_is_unsupported_by_name(loss, options, message):

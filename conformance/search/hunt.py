@@ -7,12 +7,12 @@ while one is shrunk only failures that explain it do, so that it does not slip i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from hypothesis import Phase, core, find, settings
 from hypothesis import strategies as st
@@ -27,8 +27,8 @@ from conformance.search.findings import Entry, Finding, Known, build
 from conformance.search.laws import LAWS
 from conformance.search.probe import Probe, Tally
 from conformance.search.session import Session
-from conformance.search.strategies import Offer, entries
-from conformance.targets.contract import keyword_options
+from conformance.search.strategies import entries
+from conformance.targets.contract import Offer, offer_of
 from conformance.targets.names import Target
 from conformance.targets.worker import load_class
 
@@ -200,13 +200,5 @@ def _seeded(seed: int) -> Iterator[None]:
 def offered(target: Target) -> dict[str, Offer]:
     """The losses and options that a target's adapter has, read off its signatures."""
     cls: Any = load_class(target.adapter.location)
-    offers: dict[str, Mapping[str, tuple[Any, ...]]] = {}
-    for loss in LOSSES:
-        if callable(getattr(cls, loss, None)):
-            parameters = keyword_options(getattr(cls, loss))
-            offers[loss] = {name: _values(p.annotation) for name, p in parameters.items()}
-    return offers
-
-
-def _values(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    offers = {loss: offer_of(cls, loss) for loss in LOSSES}
+    return {loss: found for loss, found in offers.items() if found is not None}

@@ -6,7 +6,6 @@ short table, as XLA compiles every operation anew for each shape; a target that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,10 +13,9 @@ from hypothesis.extra import numpy as hnp
 
 from conformance.losses import LOSSES, Loss
 from conformance.search import regimes
+from conformance.targets.contract import Offer
 
 Entry = dict[str, Any]
-Offer = Mapping[str, tuple[Any, ...]]
-"""The options that a target's method has; the values it has them for, or nothing where it takes any."""
 
 _ROWS = (((1, 2), 1), ((2, 3), 1), ((3,), 0), ((1, 1), 1), ((0, 3), 1), ((2, 3, 2), 1))
 _MORE_ROWS = (((2, 2, 3), 2), ((5, 4), 1), ((1, 9), 1), ((2, 17), 1), ((3, 33), 1), ((2, 2, 2, 2), 3), ((130, 2), 1))

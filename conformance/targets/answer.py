@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from conformance.casefiles.case import Case, Question
 from conformance.losses import Array
+from conformance.targets.contract import Offer, lacks
 from conformance.targets.wire import pack, unpack
 from conformance.targets.worker import request_for
 
@@ -51,6 +53,20 @@ def given(case: Case, dtype: str) -> dict[str, Any]:
         "array_options": {name: pack(x) for name, x in question.options.items() if isinstance(x, np.ndarray)},
         "cotangent": None if question.cotangent is None else pack(question.cotangent),
     }
+
+
+def known_answer(question: Question, offers: Mapping[str, Offer | None]) -> Answer | None:
+    """The answer that an adapter's `offers` settle: what its signatures lack, it need not be asked for."""
+    case = question.case
+    if case.convention and case.convention.bare:
+        return None
+    calls: dict[str, Mapping[str, Any]] = {"gradient": {}} if question.output == "gradient" else {}
+    arrays_last = sorted(case.options.items(), key=lambda option: isinstance(option[1], np.ndarray))
+    calls[case.loss.name] = dict(arrays_last)  # the order in which a worker looks at them
+    for method, options in calls.items():
+        if method in offers and (lacking := lacks(method, offers[method], options)):
+            return Answer("unsupported", message=lacking)
+    return None
 
 
 def from_reply(reply: dict[str, Any]) -> Answer:

@@ -35,6 +35,10 @@ except ImportError:  # a worker may have numpy and the framework only
 Both are of kind "V" and both can be viewed as int16, which is all that an adapter needs."""
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+PLAIN = (str, int, float, bool, type(None))
+"""What options are that are no arrays."""
+Offer = Mapping[str, tuple[Any, ...]]
+"""The options of a method, each with the values that it may have, or with none where it may have any."""
 
 
 def composed(*uses: Any) -> Any:
@@ -86,19 +90,41 @@ class BoundLoss:
 
 def bind(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping[str, Any]) -> BoundLoss:
     """The adapter's method for `loss` with `options`. Raises `Unsupported` naming what its signature lacks."""
-    method = getattr(adapter, loss, None)
-    if method is None:
-        raise Unsupported(f"no method {loss}")
-    accepted = keyword_options(method)
-    passed = {}
+    offered = offer_of(adapter, loss)
+    if lacking := lacks(loss, offered, options):
+        raise Unsupported(lacking)
+    assert offered is not None, "else the method is what is lacking"
+    passed = {name: value for name, value in options.items() if name in offered}
+    return BoundLoss(getattr(adapter, loss), loss, inputs, passed)
+
+
+def offer_of(adapter: Any, method: str) -> Offer | None:
+    """What the signature of an adapter's method offers, None where there is no such method."""
+    found = getattr(adapter, method, None)
+    return None if found is None else _offer(getattr(found, "__func__", found))
+
+
+def require(adapter: Any, method: str) -> None:
+    """Raises `Unsupported` where an adapter has no such method."""
+    if getattr(adapter, method, None) is None:
+        raise Unsupported(lacks(method, None, {}))
+
+
+def lacks(method: str, offered: Offer | None, options: Mapping[str, Any]) -> str:
+    """What a call of a method with `options` lacks, by name, where this is what is offered; nothing if it can be made.
+
+    A value that is not plain is an array, in one form or another.
+    """
+    if offered is None:
+        return f"no method {method}"
     for name, value in options.items():
-        parameter = accepted.get(name)
-        if parameter is not None:
-            _check_allowed(loss, parameter, value)
-            passed[name] = value
-        elif (name, value) != ("reduction", "none"):  # a method without reductions returns what "none" asks for
-            raise Unsupported(f"{loss} has no option {name}")
-    return BoundLoss(method, loss, inputs, passed)
+        if name not in offered:
+            if (name, value) != ("reduction", "none"):  # a method without reductions returns what "none" asks for
+                return f"{method} has no option {name}"
+        elif (allowed := offered[name]) and (type(value) not in PLAIN or value not in allowed):
+            said = repr(value) if type(value) in PLAIN else "an array"
+            return f"{method} offers {name} only as {', '.join(map(repr, allowed))}, not {said}"
+    return ""
 
 
 def bind_bare(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping[str, Any]) -> BoundLoss:
@@ -112,11 +138,6 @@ def bind_bare(adapter: Any, loss: str, inputs: tuple[str, ...], options: Mapping
 
 def keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """The keyword-only parameters of a method, with evaluated annotations where they can be."""
-    return _keyword_options(getattr(method, "__func__", method))
-
-
-@cache
-def _keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         signature = inspect.signature(method, eval_str=True)
     except Exception:  # an annotation that names what is not there; the names are still good
@@ -124,7 +145,7 @@ def _keyword_options(method: Callable[..., Any]) -> Mapping[str, inspect.Paramet
     return {p.name: p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
-def _check_allowed(loss: str, parameter: inspect.Parameter, value: Any) -> None:
-    if get_origin(parameter.annotation) is Literal and value not in get_args(parameter.annotation):
-        allowed = ", ".join(repr(a) for a in get_args(parameter.annotation))
-        raise Unsupported(f"{loss} offers {parameter.name} only as {allowed}, not {value!r}")
+@cache
+def _offer(method: Callable[..., Any]) -> Offer:
+    options = keyword_options(method).items()
+    return {name: get_args(p.annotation) if get_origin(p.annotation) is Literal else () for name, p in options}

@@ -12,7 +12,7 @@ import execnet
 from conformance.cache import Cache
 from conformance.casefiles.case import Question
 from conformance.requests import Asked, Requests
-from conformance.targets.answer import Answer, from_reply, request
+from conformance.targets.answer import Answer, from_reply, known_answer, request
 from conformance.targets.interpreter import StartError
 from conformance.targets.names import Target
 from conformance.targets.process import Limits, Worker
@@ -20,6 +20,8 @@ from conformance.targets.worker import answer, describe, facts_of, load_class
 
 Answered = list[tuple[Question, Answer]]
 NewWorker = Callable[[Target, Limits], Worker]
+_Sent = deque[tuple[Asked, Answer | None]]
+"""What a worker has been asked, in order; between it, with its answer, what it need not be asked."""
 _BATCH = 256
 _WINDOW = 1024
 """Questions sent ahead of the answers, so that neither side waits for the other."""
@@ -57,7 +59,7 @@ def answers(
             yield from _not_run(requests.rest(), f"could not be started: {error}")
             return
         started(worker.environment)
-        sent: deque[Asked] = deque()
+        sent: _Sent = deque()
         fruitless += 1
         try:
             for answered in _converse(worker, requests, sent, limits.seconds, window):
@@ -67,7 +69,7 @@ def answers(
         finally:
             worker.close()
         deaths += 1
-        requests.give_back(sent)
+        requests.give_back([asked for asked, _ in sent])
 
 
 def answers_here(
@@ -138,15 +140,15 @@ def _start(
         return worker
 
 
-def _converse(
-    worker: Worker, requests: Requests, sent: deque[Asked], seconds: float, window: int
-) -> Iterator[Answered]:
+def _converse(worker: Worker, requests: Requests, sent: _Sent, seconds: float, window: int) -> Iterator[Answered]:
     """Answers until the questions run out or the worker dies; `sent` then holds what it left unanswered."""
     while True:
         try:
             while len(sent) <= window - min(window, _BATCH) and (batch := requests.take(min(window, _BATCH))):
-                sent.extend(batch)
-                worker.send([request for _, request in batch])
+                _send(worker, batch, sent)
+            if settled := _settled(sent):
+                yield settled
+                continue
             if not sent:
                 return
             came = worker.receive(seconds)
@@ -156,10 +158,36 @@ def _converse(
         except (EOFError, OSError, execnet.RemoteError):
             last = Answer("crash", message=worker.interpreter.cause_of_death(), detail=worker.last_words())
         else:
-            yield [(sent.popleft()[0], answer) for answer in came]
+            yield _paired(sent, came)
             if worker.leaving:
                 return
             continue
-        answered = [(sent.popleft()[0], answer) for answer in worker.left_behind()]
-        yield answered + ([(sent.popleft()[0], last)] if sent else [])
+        answered = _paired(sent, worker.left_behind())
+        yield answered + (_paired(sent, [last]) if sent else [])
         return
+
+
+def _send(worker: Worker, batch: list[Asked], sent: _Sent) -> None:
+    """Ask a worker what of these its adapter does not rule out."""
+    known = [known_answer(question, worker.offers) for question, _ in batch]
+    sent.extend(zip(batch, known, strict=True))
+    if asked := [packed for (_, packed), settled in zip(batch, known, strict=True) if settled is None]:
+        worker.send(asked)
+
+
+def _paired(sent: _Sent, came: Iterable[Answer]) -> Answered:
+    """What was sent first with the answers to it, and what behind each had its answer already."""
+    paired = []
+    for given in came:
+        (question, _), _ = sent.popleft()
+        paired += [(question, given), *_settled(sent)]
+    return paired
+
+
+def _settled(sent: _Sent) -> Answered:
+    """What had its answer already, up to the first question that has none."""
+    settled = []
+    while sent and (known := sent[0][1]) is not None:
+        (question, _), _ = sent.popleft()
+        settled.append((question, known))
+    return settled

@@ -22,6 +22,7 @@ from conformance.targets.journal import left_in
 
 if TYPE_CHECKING:
     from conformance.targets.answer import Answer
+    from conformance.targets.contract import Offer
     from conformance.targets.names import Target
     from conformance.targets.worker import PackedRequest
 
@@ -51,10 +52,12 @@ def _physical_gib() -> float:
 
 
 class Worker:
-    """One adapter in one process. `environment` is what the adapter says of itself once it is `ready`; `leaving` says
-    that the last answers were the last, as nothing can be computed there any more."""
+    """One adapter in one process. `environment` is what the adapter says of itself once it is `ready`, `offers` what
+    its signatures offer; `leaving` says that the last answers were the last, as nothing can be computed there any more.
+    """
 
     environment: dict[str, str]
+    offers: dict[str, Offer | None]
     leaving = False
 
     def __init__(self, target: Target, limits: Limits, interpreter: Interpreter | None = None) -> None:
@@ -74,7 +77,10 @@ class Worker:
 
     def ready(self) -> Worker:
         """Wait until the framework has been imported. Raises `StartError` when it was not."""
+        from conformance.losses import LOSSES  # they need numpy, which a worker is not to wait for
+
         try:
+            self._channel.send([*LOSSES, "gradient"])
             hello = self.interpreter.receive()
         except Exception as error:
             raise self._failed(error) from error
@@ -82,7 +88,7 @@ class Worker:
             self.close()
             raise StartError(hello["message"])
         self._folder.cleanup()  # both sides have its files open: however they end, nothing stays on the disk
-        self.environment = hello["environment"]
+        self.environment, self.offers = hello["environment"], hello["offers"]
         threading.Thread(target=self._post, daemon=True).start()
         return self
 
@@ -139,7 +145,7 @@ class Worker:
 
     def _read(self, data: bytes) -> list[Answer]:
         """The answers that are new in what a worker wrote; a last one that is cut off is none."""
-        from conformance.targets.answer import from_reply  # it needs numpy, which a worker is not to wait for
+        from conformance.targets.answer import from_reply  # as above
 
         stream = io.BytesIO(data)
         answers = []

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.targets.contract import BFLOAT16, Unsupported, bind, bind_bare
+from conformance.targets.contract import BFLOAT16, Unsupported, bind, bind_bare, require
 from conformance.targets.statements import Line, Script
 from conformance.targets.traced import RecordError, Traced
 from conformance.targets.wire import unpack
@@ -65,8 +65,8 @@ def _run(adapter: Any, request: dict[str, Any], traced: dict[str, Traced], recor
     inputs = {name: traced[name] for name in request["inputs"]}
     options = {**request["options"], **{name: traced[name] for name in request["array_options"]}}
     loss = (bind_bare if request["bare"] else bind)(adapter, request["loss"], tuple(inputs), options)
-    if request["cotangent"] is not None and not hasattr(adapter, "gradient"):
-        raise Unsupported("no gradient")
+    if request["cotangent"] is not None:
+        require(adapter, "gradient")
     try:
         if request["cotangent"] is None:
             result = loss(**inputs)

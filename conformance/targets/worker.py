@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.printable import printable
-from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare
+from conformance.targets.contract import (
+    BFLOAT16,
+    PLAIN,
+    BoundLoss,
+    Offer,
+    Unsupported,
+    bind,
+    bind_bare,
+    offer_of,
+    require,
+)
 from conformance.targets.journal import Journal
 from conformance.targets.wire import Packed, pack, unpack
 
@@ -45,11 +55,14 @@ def serve(channel: Any) -> None:
     try:
         adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
         environment = facts_of(adapter)
+        offers = offers_of(adapter, channel.receive())
     except BaseException as error:
         channel.send({"status": "failed", "message": describe(error), "traceback": printable(traceback.format_exc())})
         return
     journal = Journal(setup["journal"])
-    channel.send({"status": "ready", "environment": environment})  # after which the host takes the files' names away
+    channel.send(
+        {"status": "ready", "environment": environment, "offers": offers}
+    )  # after which the host takes the files' names away
     healthy = _alive(adapter)
     process = os.getpid()
     gc.freeze()  # what has been imported stays: no need to look for garbage in it again and again
@@ -147,6 +160,21 @@ def facts_of(adapter: Any) -> dict[str, str]:
     return {printable(str(k)): printable(str(v)) for k, v in facts.items()}
 
 
+def offers_of(adapter: Any, methods: Iterable[str]) -> dict[str, Offer | None]:
+    """What an adapter's signatures offer of some methods, None of those that it lacks.
+
+    Nothing is said of a method whose signature cannot be read, or holds more than the plain values that the host
+    understands.
+    """
+    offers: dict[str, Offer | None] = {}
+    for method in methods:
+        with contextlib.suppress(Exception):  # asked for it, the adapter says so itself
+            found = offer_of(adapter, method)
+            if all(type(x) in PLAIN for values in (found or {}).values() for x in values):
+                offers[method] = found
+    return offers
+
+
 def _alive(adapter: Any) -> bool:
     """Whether a number still goes to the device and back; after some errors a CUDA context never works again."""
     try:
@@ -203,9 +231,8 @@ def describe(error: BaseException) -> str:
 
 
 def _compute(adapter: Any, request: dict[str, Any], twice: bool) -> dict[str, Any]:
-    cotangent = request["cotangent"]
-    if cotangent is not None and not hasattr(adapter, "gradient"):
-        raise Unsupported("no gradient")
+    if request["cotangent"] is not None:
+        require(adapter, "gradient")
     reply = _once(adapter, request)
     if twice:
         second = _once(adapter, request)
