@@ -43,8 +43,9 @@ class Mlx:
         return self.mx.array(array, dtype=getattr(self.mx, array.dtype.name.replace("bool", "bool_")))
 
     def to_numpy(self, tensor):
+        self.mx.eval(tensor)  # numpy would swallow what it raises, and go on with whatever is in the memory
         if tensor.dtype == self.mx.bfloat16:
-            return np.array(self.mx.view(tensor, self.mx.uint16)).view(BFLOAT16)
+            return np.frombuffer(memoryview(tensor).tobytes(), np.uint16).reshape(tensor.shape).view(BFLOAT16)
         return np.array(tensor)
 
     def gradient(self, loss, inputs, wrt, cotangent):
