@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from conformance.cache import Cache
 from conformance.casefiles.case import Case, Question
@@ -32,10 +32,10 @@ class Requests:
         """Whether there are any left."""
         return bool(self._ready) or self._make() > 0
 
-    def make_ready(self) -> None:
-        """Make requests while there is nothing else to do: later the judging would be held up."""
+    def make_ready(self, until: Callable[[], bool]) -> None:
+        """Make requests `until` there is something else to do: later the judging would be held up."""
         size = sum(len(request[1]) for _, request in self._ready)
-        while size <= _AHEAD and (made := self._make()):
+        while size <= _AHEAD and not until() and (made := self._make()):
             size += made
 
     def take(self, count: int) -> list[Asked]:

@@ -136,7 +136,7 @@ def test_dtypes_outputs_and_accuracies_are_kept_apart(file, store):
 
 
 def request_keys(cache: Cache, file: Path) -> set[bytes]:
-    Requests(questions(load_cases([file])), cache).make_ready()
+    Requests(questions(load_cases([file])), cache).make_ready(lambda: False)
     return set(cache._new)
 
 
@@ -184,7 +184,7 @@ def test_requests_come_in_order_and_those_given_back_first(file):
     asked = questions(load_cases([file]))
     requests = Requests(asked, Cache())
     first = requests.take(3)
-    requests.make_ready()
+    requests.make_ready(lambda: False)
     requests.give_back(first[1:])
     assert requests
     assert [question for question, _ in requests.take(4)] == asked[1:5]
@@ -203,12 +203,20 @@ def test_no_request_is_taken_before_it_is_wanted(file):
         assert len(taken) == count
 
 
+def test_requests_are_made_ready_until_there_is_something_else_to_do(file):
+    asked = questions(load_cases([file]))
+    requests = Requests(asked, Cache())
+    spoken = iter([False, False, True])
+    requests.make_ready(lambda: next(spoken))
+    assert [question for question, _ in requests._ready] == asked[:2]
+
+
 def test_no_more_bytes_are_made_ready_or_go_out_together_than_said(file, monkeypatch):
     asked = questions(load_cases([file]))
     size = len(Requests(asked, Cache()).take(1)[0][1][1])
     monkeypatch.setattr(requests_module, "_AHEAD", 2 * size + 1)
     requests = Requests(asked, Cache())
-    requests.make_ready()
+    requests.make_ready(lambda: False)
     assert len(requests._ready) == 3
     assert len(requests.take(100)) == 3
     monkeypatch.setattr(requests_module, "_AHEAD", 1)

@@ -13,6 +13,8 @@ from conformance import plan
 from conformance.cli import main
 from conformance.targets.early import Early
 from conformance.targets.interpreter import Interpreter, StartError, _check
+from conformance.targets.names import find_adapters, parse_target
+from conformance.targets.process import Limits, Worker
 
 ADAPTER = """
 import os, time
@@ -173,3 +175,14 @@ def test_an_interpreter_that_is_right_is_asked_once():
     for _ in range(3):
         _check("./python")
     assert Path("asked").read_text() == "asked\n"
+
+
+def test_a_worker_has_spoken_once_its_framework_is_imported():
+    worker = Worker(parse_target("numpy", find_adapters()), Limits())
+    end = time.monotonic() + 60
+    while not worker.interpreter.has_spoken():
+        assert time.monotonic() < end, "it never said that it is ready"
+        time.sleep(0.01)
+    assert worker.ready().environment["numpy"]
+    assert not worker.interpreter.has_spoken()
+    worker.close()

@@ -57,16 +57,18 @@ def given(case: Case, dtype: str) -> dict[str, Any]:
 
 def known_answer(question: Question, offers: Mapping[str, Offer | None]) -> Answer | None:
     """The answer that an adapter's `offers` settle: what its signatures lack, it need not be asked for."""
-    case = question.case
+    case, loss = question.case, question.case.loss.name
     if case.convention and case.convention.bare:
         return None
-    calls: dict[str, Mapping[str, Any]] = {"gradient": {}} if question.output == "gradient" else {}
-    arrays_last = sorted(case.options.items(), key=lambda option: isinstance(option[1], np.ndarray))
-    calls[case.loss.name] = dict(arrays_last)  # the order in which a worker looks at them
-    for method, options in calls.items():
-        if method in offers and (lacking := lacks(method, offers[method], options)):
-            return Answer("unsupported", message=lacking)
-    return None
+    lacking = ""
+    if question.output == "gradient" and "gradient" in offers:
+        lacking = lacks("gradient", offers["gradient"], {})
+    if not lacking and loss in offers:
+        options = case.options
+        if len(options) > 1:  # a worker looks at arrays last
+            options = dict(sorted(options.items(), key=lambda option: isinstance(option[1], np.ndarray)))
+        lacking = lacks(loss, offers[loss], options)
+    return Answer("unsupported", message=lacking) if lacking else None
 
 
 def from_reply(reply: dict[str, Any]) -> Answer:

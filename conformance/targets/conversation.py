@@ -123,14 +123,14 @@ def _not_run(source: Iterator[Question], message: str) -> Iterator[Answered]:
 
 
 def _start(
-    target: Target, limits: Limits, new_worker: NewWorker, meanwhile: Callable[[], None] | None = None
+    target: Target, limits: Limits, new_worker: NewWorker, meanwhile: Callable[[Callable[[], bool]], None] | None = None
 ) -> Worker:
-    """A worker; `meanwhile` is done while it imports its framework. Some import only on the second try, so there is
-    one; it is said in the environment."""
+    """A worker; `meanwhile` is done until it has imported its framework, which it is told. Some import only on the
+    second try, so there is one; it is said in the environment."""
     try:
         worker = new_worker(target, limits)
         if meanwhile:
-            meanwhile()
+            meanwhile(worker.interpreter.has_spoken)
         return worker.ready()
     except StartError as error:
         if "did not start within" in str(error):

@@ -68,6 +68,10 @@ class Interpreter:
         """What it says next, within the time that a framework may take to start."""
         return self.channel.receive(START_SECONDS)
 
+    def has_spoken(self) -> bool:
+        """Whether something is there to be received."""
+        return not self.channel._items.empty()
+
     def kill(self) -> None:
         """End a process that does not listen, and those that it has started."""
         gateway: Any

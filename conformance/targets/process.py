@@ -77,10 +77,7 @@ class Worker:
 
     def ready(self) -> Worker:
         """Wait until the framework has been imported. Raises `StartError` when it was not."""
-        from conformance.losses import LOSSES  # they need numpy, which a worker is not to wait for
-
         try:
-            self._channel.send([*LOSSES, "gradient"])
             hello = self.interpreter.receive()
         except Exception as error:
             raise self._failed(error) from error
@@ -99,6 +96,8 @@ class Worker:
         return StartError(f"{said} {last}".strip())
 
     def _setup(self, target: Target, limits: Limits) -> dict[str, Any]:
+        from conformance.losses import LOSSES  # who knows a target has imported them, and numpy, by now
+
         cpu = target.device == "cpu"
         memory = (_physical_gib() if cpu else 0.0) if limits.memory is None else limits.memory
         bounded = memory * 2**30 < sys.maxsize
@@ -106,6 +105,7 @@ class Worker:
             "adapter": target.adapter.location,
             "device": target.device,
             "mode": target.mode,
+            "methods": [*LOSSES, "gradient"],
             "stderr": self._log.name,
             "journal": self._journal.name,
             "memory": int(memory * 2**30) if bounded else 0,
@@ -145,7 +145,7 @@ class Worker:
 
     def _read(self, data: bytes) -> list[Answer]:
         """The answers that are new in what a worker wrote; a last one that is cut off is none."""
-        from conformance.targets.answer import from_reply  # as above
+        from conformance.targets.answer import from_reply  # it needs numpy, which a worker is not to wait for
 
         stream = io.BytesIO(data)
         answers = []

@@ -55,14 +55,13 @@ def serve(channel: Any) -> None:
     try:
         adapter = load_class(setup["adapter"])(setup["device"], setup["mode"])
         environment = facts_of(adapter)
-        offers = offers_of(adapter, channel.receive())
+        offers = offers_of(adapter, setup["methods"])
     except BaseException as error:
         channel.send({"status": "failed", "message": describe(error), "traceback": printable(traceback.format_exc())})
         return
     journal = Journal(setup["journal"])
-    channel.send(
-        {"status": "ready", "environment": environment, "offers": offers}
-    )  # after which the host takes the files' names away
+    channel.send({"status": "ready", "environment": environment, "offers": offers})
+    # From here on the files have no names: the host takes them away.
     healthy = _alive(adapter)
     process = os.getpid()
     gc.freeze()  # what has been imported stays: no need to look for garbage in it again and again
