@@ -23,8 +23,9 @@ NewWorker = Callable[[Target, Limits], Worker]
 _Sent = deque[tuple[Asked, Answer | None]]
 """What a worker has been asked, in order; between it, with its answer, what it need not be asked."""
 _BATCH = 256
-_WINDOW = 1024
-"""Questions sent ahead of the answers, so that neither side waits for the other."""
+_WINDOW = 4096
+"""Questions sent ahead of the answers, so that neither side waits for the other: most may be settled without being
+sent, and the judging may keep this side busy for a while."""
 _FRUITLESS = 20
 """A process that died so often, one time after the other, without a single answer is given up."""
 
