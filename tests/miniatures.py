@@ -732,3 +732,12 @@ class DiesEveryTenthTime(NumPy):
         if self.calls == 10:
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().cross_entropy(logits, target, reduction=reduction)
+
+
+class DiesAtOnce(NumPy):
+    """Dies of a signal at whatever it is asked."""
+
+    name = "dies_at_once"
+
+    def cross_entropy(self, logits, target, *, reduction="mean"):
+        os.kill(os.getpid(), signal.SIGSEGV)

@@ -11,6 +11,7 @@ import pytest
 from conformance.casefiles.case import questions
 from conformance.casefiles.load import builtin_files, load_cases
 from conformance.losses import LOSSES
+from conformance.targets import conversation
 from conformance.targets.answer import known_answer, request
 from conformance.targets.conversation import answers
 from conformance.targets.names import find_adapters, parse_target
@@ -80,6 +81,16 @@ def test_a_process_that_dies_leaves_what_nobody_was_asked_in_its_place(asked, wi
     assert [question for question, _ in came] == asked
     tenth = [*["ok", "unsupported", "unsupported"] * 9, "crash", "unsupported", "unsupported"]
     assert [given.status for _, given in came] == tenth * 3
+
+
+def test_what_nobody_was_asked_is_no_sign_of_life(asked, monkeypatch):
+    monkeypatch.setattr(conversation, "_FRUITLESS", 2)
+    target = miniature("DiesAtOnce")
+    came = [pair for pairs in answers(target, asked, Limits(), lambda facts: None) for pair in pairs]
+    assert [question for question, _ in came] == asked
+    given_up = ["not run"] * 84
+    assert [given.status for _, given in came] == [*["crash", "unsupported", "unsupported"] * 2, *given_up]
+    assert came[-1][1].message == "the worker died 2 times without an answer in between"
 
 
 @pytest.mark.parametrize(

@@ -297,7 +297,7 @@ MANY = "loss: cross_entropy\ncases:\n" + "".join(
     f"target: {{generator: constant, shape: [64, 512], value: 1.0}}, grad: false, dtypes: [float32]}}\n"
     for i in range(40)
 )
-"""More questions than are sent ahead, each larger than a pipe holds; the one in the middle is unlucky."""
+"""Questions that are together larger than the pipes hold; the one in the middle is unlucky."""
 
 
 @pytest.mark.parametrize(

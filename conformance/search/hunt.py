@@ -200,5 +200,5 @@ def _seeded(seed: int) -> Iterator[None]:
 def offered(target: Target) -> dict[str, Offer]:
     """The losses and options that a target's adapter has, read off its signatures."""
     cls: Any = load_class(target.adapter.location)
-    offers = {loss: offer_of(cls, loss) for loss in LOSSES}
+    offers = {loss: offer_of(cls, loss) for loss in LOSSES if callable(getattr(cls, loss, None))}
     return {loss: found for loss, found in offers.items() if found is not None}

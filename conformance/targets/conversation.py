@@ -61,15 +61,12 @@ def answers(
             return
         started(worker.environment)
         sent: _Sent = deque()
-        fruitless += 1
         try:
-            for answered in _converse(worker, requests, sent, limits.seconds, window):
-                if any(answer.status not in ("crash", "timeout") for _, answer in answered):
-                    fruitless = 0
-                yield answered
+            yield from _converse(worker, requests, sent, limits.seconds, window)
         finally:
             worker.close()
         deaths += 1
+        fruitless = 0 if worker.answered else fruitless + 1
         requests.give_back([asked for asked, _ in sent])
 
 

@@ -53,11 +53,12 @@ def _physical_gib() -> float:
 
 class Worker:
     """One adapter in one process. `environment` is what the adapter says of itself once it is `ready`, `offers` what
-    its signatures offer; `leaving` says that the last answers were the last, as nothing can be computed there any more.
-    """
+    its signatures offer; `answered` counts the questions that it has answered, and `leaving` says that these were the
+    last, as nothing can be computed there any more."""
 
     environment: dict[str, str]
     offers: dict[str, Offer | None]
+    answered = 0
     leaving = False
 
     def __init__(self, target: Target, limits: Limits, interpreter: Interpreter | None = None) -> None:
@@ -68,7 +69,6 @@ class Worker:
         folder = Path(self._folder.name)
         self._log, self._journal = ((folder / name).open("w+b", 0) for name in ("stderr", "journal"))
         self._outbox: queue.SimpleQueue[list[PackedRequest] | None] = queue.SimpleQueue()
-        self._answered = 0
         self._channel = self.interpreter.channel
         try:
             self._channel.send(self._setup(target, limits))
@@ -152,8 +152,8 @@ class Worker:
         with contextlib.suppress(EOFError, pickle.UnpicklingError):
             while True:
                 number, reply = pickle.load(stream)  # noqa: S301 - our own process
-                if number == self._answered:
-                    self._answered += 1
+                if number == self.answered:
+                    self.answered += 1
                     self.leaving = reply["leaving"]
                     answers.append(from_reply(reply))
         return answers
