@@ -13,10 +13,11 @@ from conformance.casefiles.load import builtin_files, load_cases
 from conformance.losses import LOSSES
 from conformance.targets import conversation
 from conformance.targets.answer import known_answer, request
+from conformance.targets.contract import offers_of
 from conformance.targets.conversation import answers
 from conformance.targets.names import find_adapters, parse_target
 from conformance.targets.process import Limits, Worker
-from conformance.targets.worker import answer, load_class, offers_of
+from conformance.targets.worker import answer, load_class
 
 MINIATURES = Path(__file__).with_name("miniatures.py")
 METHODS = [*LOSSES, "gradient"]

@@ -17,8 +17,9 @@ framework's own function for a loss, or None; conventions about default values c
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -102,6 +103,21 @@ def offer_of(adapter: Any, method: str) -> Offer | None:
     """What the signature of an adapter's method offers, None where there is no such method."""
     found = getattr(adapter, method, None)
     return None if found is None else _offer(getattr(found, "__func__", found))
+
+
+def offers_of(adapter: Any, methods: Iterable[str]) -> dict[str, Offer | None]:
+    """What an adapter's signatures offer of some methods, None of those that it lacks.
+
+    Nothing is said of a method whose signature cannot be read, or holds more than the plain values that the host
+    understands.
+    """
+    offers: dict[str, Offer | None] = {}
+    for method in methods:
+        with contextlib.suppress(Exception):  # asked for it, the adapter says so itself
+            found = offer_of(adapter, method)
+            if all(type(x) in PLAIN for values in (found or {}).values() for x in values):
+                offers[method] = found
+    return offers
 
 
 def require(adapter: Any, method: str) -> None:

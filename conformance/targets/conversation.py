@@ -167,10 +167,10 @@ def _converse(worker: Worker, requests: Requests, sent: _Sent, seconds: float, w
 
 def _send(worker: Worker, batch: list[Asked], sent: _Sent) -> None:
     """Ask a worker what of these its adapter does not rule out."""
-    known = [known_answer(question, worker.offers) for question, _ in batch]
-    sent.extend(zip(batch, known, strict=True))
-    if asked := [packed for (_, packed), settled in zip(batch, known, strict=True) if settled is None]:
-        worker.send(asked)
+    known = [(asked, known_answer(asked[0], worker.offers)) for asked in batch]
+    sent.extend(known)
+    if requests := [packed for (_, packed), settled in known if settled is None]:
+        worker.send(requests)
 
 
 def _paired(sent: _Sent, came: Iterable[Answer]) -> Answered:

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.printable import printable
-from conformance.targets.contract import (
-    BFLOAT16,
-    PLAIN,
-    BoundLoss,
-    Offer,
-    Unsupported,
-    bind,
-    bind_bare,
-    offer_of,
-    require,
-)
+from conformance.targets.contract import BFLOAT16, BoundLoss, Unsupported, bind, bind_bare, offers_of, require
 from conformance.targets.journal import Journal
 from conformance.targets.wire import Packed, pack, unpack
 
@@ -157,21 +147,6 @@ def facts_of(adapter: Any) -> dict[str, str]:
     if not isinstance(facts, Mapping):
         raise TypeError(f"environment() returned {type(facts).__name__}, not a dict of texts")
     return {printable(str(k)): printable(str(v)) for k, v in facts.items()}
-
-
-def offers_of(adapter: Any, methods: Iterable[str]) -> dict[str, Offer | None]:
-    """What an adapter's signatures offer of some methods, None of those that it lacks.
-
-    Nothing is said of a method whose signature cannot be read, or holds more than the plain values that the host
-    understands.
-    """
-    offers: dict[str, Offer | None] = {}
-    for method in methods:
-        with contextlib.suppress(Exception):  # asked for it, the adapter says so itself
-            found = offer_of(adapter, method)
-            if all(type(x) in PLAIN for values in (found or {}).values() for x in values):
-                offers[method] = found
-    return offers
 
 
 def _alive(adapter: Any) -> bool:
